@@ -1,0 +1,76 @@
+import { InvalidDigestError } from '../errors.js'
+import { type Algorithm, findAlgorithmById } from './algorithm.js'
+
+declare const digestBrand: unique symbol
+
+/**
+ * The name of an object: lower-case hex of the algorithm byte and the raw hash.
+ *
+ * Only the parsers of this file and a Digester make one, so a Digest always names a
+ * known algorithm and has exactly its length. Equal digests are equal strings.
+ */
+export type Digest = string & { readonly [digestBrand]: true }
+
+/** Parses the text form; throws InvalidDigestError. */
+export function parseDigest(text: string): Digest {
+  const digest = findDigest(text)
+  if (digest === undefined) throw invalidDigest(text)
+  return digest
+}
+
+/** Parses the text form; undefined for anything that is not a digest. */
+export function findDigest(text: string): Digest | undefined {
+  if (!/^[0-9a-f]{2,}$/.test(text)) return undefined
+  const algorithm = findAlgorithmById(Number.parseInt(text.slice(0, 2), 16))
+  if (algorithm === undefined || text.length !== 2 + 2 * algorithm.hashBytes) {
+    return undefined
+  }
+  return text as Digest
+}
+
+/** Parses the binary form: the algorithm byte, then the raw hash; throws InvalidDigestError. */
+export function parseDigestBytes(bytes: Uint8Array): Digest {
+  const digest = findDigestBytes(bytes)
+  if (digest === undefined) throw invalidDigest(toHex(bytes.subarray(0, 80)))
+  return digest
+}
+
+/** Parses the binary form; undefined for anything that is not a digest. */
+export function findDigestBytes(bytes: Uint8Array): Digest | undefined {
+  const algorithm = findAlgorithmById(bytes[0] ?? 255)
+  if (algorithm === undefined || bytes.length !== 1 + algorithm.hashBytes) {
+    return undefined
+  }
+  return toHex(bytes) as Digest
+}
+
+/** The binary form of a digest: the algorithm byte, then the raw hash. */
+export function digestBytes(digest: Digest): Buffer {
+  return Buffer.from(digest, 'hex')
+}
+
+/** The algorithm that made a digest. */
+export function algorithmOf(digest: Digest): Algorithm {
+  const algorithm = findAlgorithmById(Number.parseInt(digest.slice(0, 2), 16))
+  if (algorithm === undefined) throw invalidDigest(digest)
+  return algorithm
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
+
+function invalidDigest(text: string): InvalidDigestError {
+  const shown = text.length > 140 ? `${text.slice(0, 140)}…` : text
+  const algorithm = /^[0-9a-f]{2}/.test(text)
+    ? findAlgorithmById(Number.parseInt(text.slice(0, 2), 16))
+    : undefined
+  const expected =
+    algorithm === undefined
+      ? 'lower-case hex that starts with the byte of a known algorithm (00 to 0a)'
+      : `${2 + 2 * algorithm.hashBytes} lower-case hex digits for ${algorithm.name}`
+  return new InvalidDigestError(
+    `invalid digest ${JSON.stringify(shown)}: expected ${expected}, found ${text.length} characters`,
+    { found: shown, expected },
+  )
+}

@@ -1,0 +1,21 @@
+/** Bytes of the longest entry name: NAME_MAX of Linux. */
+export const maxNameBytes = 255
+
+/**
+ * Says what is wrong with the name of a directory entry; undefined when nothing is.
+ *
+ * A name that passes can be handed to the kernel as one path component.
+ */
+export function findNameProblem(name: Uint8Array): string | undefined {
+  if (name.length === 0) return 'is empty'
+  if (name.length > maxNameBytes) {
+    return `is too long: expected at most ${maxNameBytes} bytes, found ${name.length}`
+  }
+  if (name[0] === 0x2e) {
+    if (name.length === 1) return 'is "."'
+    if (name.length === 2 && name[1] === 0x2e) return 'is ".."'
+  }
+  if (name.includes(0x2f)) return 'holds a slash'
+  if (name.includes(0)) return 'holds a NUL byte'
+  return undefined
+}

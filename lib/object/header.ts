@@ -1,0 +1,112 @@
+import { InvalidObjectError } from '../errors.js'
+import { ByteReader } from './byte-reader.js'
+import { ByteWriter } from './byte-writer.js'
+import { type EntryKind, findKindOfMode, hasOnlyKnownBits } from './file-mode.js'
+import type { Strictness } from './strictness.js'
+
+/** One extended attribute: raw bytes, as the kernel hands them out. */
+export type Xattr = { readonly key: Buffer; readonly value: Buffer }
+
+/** What a filesystem entry is, apart from its name and content (format section 2.1). */
+export type Header = {
+  /** Bits of file-mode.ts, not of st_mode. */
+  readonly mode: number
+  /** Low 32 bits of Linux st_rdev; 0 for all but devices. */
+  readonly rdev: number
+  readonly uid: number
+  readonly gid: number
+  /** In ascending order of key bytes, keys unique. */
+  readonly xattrs: readonly Xattr[]
+}
+
+/** Payload bytes of a header without extended attributes: the smallest one. */
+export const minHeaderBytes = 18
+
+/** Encodes: u32 mode, rdev, uid, gid, u16 count, then LP(key) LP(value) each. */
+export function encodeHeader(header: Header): Buffer {
+  const writer = new ByteWriter(64)
+  writer
+    .u32(header.mode, 'mode')
+    .u32(header.rdev, 'rdev')
+    .u32(header.uid, 'uid')
+    .u32(header.gid, 'gid')
+  if (header.xattrs.length > 0xffff) {
+    throw new InvalidObjectError(
+      `too many extended attributes: expected at most 65535, found ${header.xattrs.length}`,
+    )
+  }
+  writer.u16(header.xattrs.length)
+  for (const { key, value } of header.xattrs) {
+    writer.prefixed(key, 'extended attribute key')
+    writer.prefixed(value, `extended attribute ${key.toString('latin1')}`)
+  }
+  return writer.finish()
+}
+
+/**
+ * Decodes a header payload; throws InvalidObjectError.
+ *
+ * Strict, it also refuses unknown mode bits, contradicting types, a device number on
+ * what is no device, unsorted or repeated attribute keys, and bytes after the end.
+ */
+export function decodeHeader(payload: Uint8Array, strictness: Strictness): Header {
+  const reader = new ByteReader(payload, 'header')
+  const mode = reader.u32('mode')
+  const rdev = reader.u32('rdev')
+  const uid = reader.u32('uid')
+  const gid = reader.u32('gid')
+  const xattrs = readXattrs(reader)
+  const header = { mode, rdev, uid, gid, xattrs }
+  if (strictness === 'strict') {
+    reader.end()
+    checkHeader(reader, header)
+  }
+  return header
+}
+
+/** The kind of entry that a header describes; throws InvalidObjectError. */
+export function kindOfHeader(header: Header): EntryKind {
+  const kind = findKindOfMode(header.mode)
+  if (kind === undefined) {
+    throw new InvalidObjectError(
+      `invalid header: mode ${hex(header.mode)} names more than one type`,
+      { mode: header.mode },
+    )
+  }
+  return kind
+}
+
+function readXattrs(reader: ByteReader): Xattr[] {
+  const count = reader.u16('xattr count')
+  const xattrs: Xattr[] = []
+  for (let index = 0; index < count; index++) {
+    const key = reader.prefixed('xattr key')
+    xattrs.push({ key, value: reader.prefixed('xattr value') })
+  }
+  return xattrs
+}
+
+function checkHeader(reader: ByteReader, header: Header): void {
+  const kind = kindOfHeader(header)
+  if (!hasOnlyKnownBits(header.mode)) {
+    throw reader.invalid(`unknown bits in mode ${hex(header.mode)}`)
+  }
+  const isDevice = kind === 'block-device' || kind === 'char-device'
+  if (!isDevice && header.rdev !== 0) {
+    throw reader.invalid(`a ${kind} has no device number: found ${hex(header.rdev)}`)
+  }
+  let before: Buffer | undefined
+  for (const { key } of header.xattrs) {
+    if (key.length === 0 || key.includes(0)) {
+      throw reader.invalid('an xattr key is empty or holds a NUL byte')
+    }
+    if (before !== undefined && Buffer.compare(before, key) >= 0) {
+      throw reader.invalid('xattr keys are not in ascending order, each once')
+    }
+    before = key
+  }
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`
+}

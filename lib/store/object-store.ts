@@ -1,0 +1,148 @@
+import type { Algorithm } from '../object/algorithm.js'
+import type { ObjectLink } from '../object/descriptor.js'
+import type { Digest } from '../object/digest.js'
+import type { ObjectType } from '../object/object-type.js'
+import type { Bitmap } from './bitmap.js'
+
+/** What a store knows of an object without reading it. Size counts the payload only. */
+export type ObjectInfo = { readonly type: ObjectType; readonly size: number }
+
+/** A whole small object, verified. */
+export type WholeObject = ObjectInfo & {
+  readonly digest: Digest
+  readonly payload: Buffer
+}
+
+/** Payload bytes `offset` to `offset + length`, cut at the end of the payload. */
+export type ByteRange = { readonly offset: number; readonly length: number }
+
+/**
+ * A payload being read, in chunks of at most 1 MiB that are the reader's to keep.
+ *
+ * A read of the whole payload is verified: the iteration throws CorruptObjectError after
+ * the last chunk when the digest differs. A ranged read is not. Disposing, or leaving the
+ * iteration, closes it.
+ */
+export type ObjectStream = ObjectInfo & AsyncIterable<Uint8Array> & AsyncDisposable
+
+/**
+ * Reads published objects.
+ *
+ * Calls take batches, since a promise an object would cost more than the object.
+ */
+export interface ObjectReader {
+  /** Which of the digests are present: bit n for digest n. */
+  has(digests: readonly Digest[]): Promise<Bitmap>
+
+  /** Type and size of each object, in order; undefined where it is absent. */
+  stat(digests: readonly Digest[]): Promise<readonly (ObjectInfo | undefined)[]>
+
+  /**
+   * Reads whole objects, in order, each verified.
+   *
+   * Meant for headers, directories and applications, and files that are known to be
+   * small. Throws ObjectNotFoundError, CorruptObjectError, or LimitExceededError for a
+   * payload above maxMetadataBytes (received-object.ts).
+   */
+  read(digests: readonly Digest[]): Promise<readonly WholeObject[]>
+
+  /** Opens one payload of any size; throws ObjectNotFoundError, CorruptObjectError. */
+  open(digest: Digest, range?: ByteRange): Promise<ObjectStream>
+}
+
+/** A place where objects live. */
+export interface ObjectStore extends ObjectReader {
+  /**
+   * Every published digest that starts with `prefix` (hex), in batches, each once,
+   * ascending within one algorithm.
+   */
+  list(prefix?: string): AsyncIterable<readonly Digest[]>
+
+  /** Starts to add objects; the caller disposes the session. */
+  begin(options: StoreSessionOptions): Promise<StoreSession>
+}
+
+/**
+ * When a session's objects become visible to others (architecture: closure invariant).
+ *
+ * `gradual`: committed objects may be published at any time, in the order of commits, so
+ * the caller must commit children before parents. `whole`: nothing is visible before
+ * publish().
+ */
+export type Publishing = 'gradual' | 'whole'
+
+/** How a session works. */
+export type StoreSessionOptions = {
+  /** Digests of objects that do not name an algorithm themselves. */
+  readonly algorithm: Algorithm
+  /** An existing folder of this session's own, on the store's filesystem. */
+  readonly folder: string
+  readonly publishing: Publishing
+}
+
+/** A small object to be stored. */
+export type NewObject = {
+  readonly type: ObjectType
+  readonly payload: Uint8Array
+  /** Instead of the session's. */
+  readonly algorithm?: Algorithm
+}
+
+/** A payload of any size to be stored. */
+export type NewStream = { readonly type: ObjectType; readonly algorithm?: Algorithm }
+
+/**
+ * Adds objects to a store.
+ *
+ * Disposing discards what was not published; it leaves no file behind.
+ */
+export interface StoreSession extends AsyncDisposable {
+  /** Which digests are published, or committed in this session: bit n for digest n. */
+  has(digests: readonly Digest[]): Promise<Bitmap>
+
+  /** As ObjectReader.stat, over what is published or committed in this session. */
+  stat(digests: readonly Digest[]): Promise<readonly (ObjectInfo | undefined)[]>
+
+  /** Commits whole small objects in order; what is there already is not written again. */
+  put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]>
+
+  /** Starts a payload of unknown size. */
+  stream(object: NewStream): Promise<ObjectWriter>
+
+  /**
+   * Publishes everything committed so far, durably: when this returns, data and names
+   * survive a power loss. Throws IncompleteClosureError when a root is neither published
+   * nor committed; then nothing more was published. May be called again.
+   */
+  publish(roots: readonly Digest[]): Promise<void>
+}
+
+/**
+ * Writes one payload. Ends with commit, hold or cancel; disposing cancels what has not
+ * ended.
+ */
+export interface ObjectWriter extends AsyncDisposable {
+  write(chunk: Uint8Array): Promise<void>
+
+  /** Payload bytes written so far. */
+  readonly size: number
+
+  /** Ends the payload and tells its digest; nothing can be written afterwards. */
+  digest(): Digest
+
+  /** Ends the payload and keeps it aside until its closure is there. */
+  hold(): Promise<HeldObject>
+
+  /** Ends the payload and commits it to the session. */
+  commit(): Promise<ObjectLink>
+
+  /** Throws the payload away. */
+  cancel(): Promise<void>
+}
+
+/** A whole payload of a session that is not committed yet, because its children are not. */
+export interface HeldObject {
+  readonly link: ObjectLink
+  commit(): Promise<void>
+  cancel(): Promise<void>
+}

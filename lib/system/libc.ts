@@ -1,0 +1,89 @@
+import { createRequire } from 'node:module'
+import { getSystemErrorName } from 'node:util'
+import type * as Koffi from 'koffi'
+import { NativeUnavailableError } from '../errors.js'
+
+const require = createRequire(import.meta.url)
+
+type Library = { readonly koffi: typeof Koffi; readonly libc: Koffi.LibraryHandle }
+
+let library: Library | undefined | 'absent'
+
+/** Whether the system calls of this folder can be made on this platform. */
+export function hasNativeCalls(): boolean {
+  return findLibrary() !== undefined
+}
+
+/**
+ * Binds a function of the C library on its first call.
+ *
+ * The bound function returns what C returns, or throws an error like those of node:fs
+ * (code, errno, syscall) when that is -1. Without the native part it throws
+ * NativeUnavailableError.
+ */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- callers state what C takes
+export function bind<Values extends readonly unknown[]>(
+  name: string,
+  prototype: string,
+): (...values: Values) => number {
+  let bound: ((...values: readonly unknown[]) => number | bigint) | undefined
+  return (...values) => {
+    const { koffi, libc } = getLibrary(name)
+    bound ??= libc.func(prototype) as (...values: readonly unknown[]) => number | bigint
+    const result = Number(bound(...values))
+    if (result === -1) throw systemError(name, koffi.errno())
+    return result
+  }
+}
+
+/** A path or name as C takes it: bytes with a NUL behind them. */
+export function cString(text: Uint8Array | string): Buffer {
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text
+  const terminated = Buffer.allocUnsafe(bytes.length + 1)
+  terminated.set(bytes)
+  terminated[bytes.length] = 0
+  return terminated
+}
+
+function getLibrary(call: string): Library {
+  const found = findLibrary()
+  if (found === undefined) {
+    throw new NativeUnavailableError(
+      `${call} is not available: no C library could be loaded on ${process.platform} ${process.arch}`,
+      { call },
+    )
+  }
+  return found
+}
+
+// Loading takes some 10 ms, so it waits for the first call; it cannot change afterwards.
+function findLibrary(): Library | undefined {
+  library ??= loadLibrary() ?? 'absent'
+  return library === 'absent' ? undefined : library
+}
+
+function loadLibrary(): Library | undefined {
+  if (process.platform !== 'linux') return undefined
+  try {
+    const koffi = require('koffi') as typeof Koffi
+    for (const name of ['libc.so.6', `libc.musl-${muslArchitecture()}.so.1`]) {
+      try {
+        return { koffi, libc: koffi.load(name) }
+      } catch {
+        // The other C library, or none.
+      }
+    }
+  } catch {
+    // No prebuilt binary for this platform: the loader throws what it likes.
+  }
+  return undefined
+}
+
+function muslArchitecture(): string {
+  return process.arch === 'arm64' ? 'aarch64' : 'x86_64'
+}
+
+function systemError(syscall: string, errno: number): NodeJS.ErrnoException {
+  const code = getSystemErrorName(-errno)
+  return Object.assign(new Error(`${code}: ${syscall}`), { code, errno: -errno, syscall })
+}
