@@ -36,6 +36,27 @@ export function bind<Values extends readonly unknown[]>(
   }
 }
 
+/** As bind, for a call that may take long: it runs in a thread of its own. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- callers state what C takes
+export function bindAsync<Values extends readonly unknown[]>(
+  name: string,
+  prototype: string,
+): (...values: Values) => Promise<number> {
+  let bound: ReturnType<Koffi.LibraryHandle['func']> | undefined
+  return async (...values) => {
+    const { koffi, libc } = getLibrary(name)
+    const call = (bound ??= libc.func(prototype))
+    return new Promise((resolve, reject) => {
+      call.async(...values, (error: unknown, result: number | bigint) => {
+        // errno is the calling thread's, and is handed on to this callback only.
+        if (error instanceof Error) reject(error)
+        else if (Number(result) === -1) reject(systemError(name, koffi.errno()))
+        else resolve(Number(result))
+      })
+    })
+  }
+}
+
 /** A path or name as C takes it: bytes with a NUL behind them. */
 export function cString(text: Uint8Array | string): Buffer {
   const bytes = typeof text === 'string' ? Buffer.from(text) : text
