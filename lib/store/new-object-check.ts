@@ -1,0 +1,45 @@
+import {
+  applicationDependencies,
+  applicationTotals,
+  decodeApplication,
+} from '../object/application.js'
+import type { Digest } from '../object/digest.js'
+import { decodeDirectory, directoryDependencies, totalsOf } from '../object/directory.js'
+import { decodeHeader } from '../object/header.js'
+import type { ObjectType } from '../object/object-type.js'
+import { checkOneAlgorithm } from '../object/received-object.js'
+
+/**
+ * Checks an object that is about to be stored.
+ *
+ * A header, directory or application must be in its one strict form and refer only to
+ * digests of its own algorithm (InvalidObjectError), with totals that fit their fields
+ * (NotRepresentableError).
+ */
+export function checkNewObject(
+  type: ObjectType,
+  digest: Digest,
+  payload: Uint8Array,
+): void {
+  switch (type) {
+    case 'file':
+      return
+    case 'header':
+      decodeHeader(payload, 'strict')
+      return
+    case 'directory': {
+      const directory = decodeDirectory(payload, 'strict')
+      checkOneAlgorithm(digest, directoryDependencies(directory))
+      totalsOf(directory)
+      return
+    }
+    case 'application': {
+      const application = decodeApplication(payload, 'strict')
+      checkOneAlgorithm(digest, applicationDependencies(application))
+      applicationTotals(application)
+      return
+    }
+    default:
+      return type satisfies never
+  }
+}
