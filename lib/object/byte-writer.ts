@@ -15,12 +15,14 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#length = this.#bytes.writeUInt8(value, this.#reserve(1))
+    const start = this.#reserve(1)
+    this.#length = this.#bytes.writeUInt8(value, start)
     return this
   }
 
   u16(value: number): this {
-    this.#length = this.#bytes.writeUInt16LE(value, this.#reserve(2))
+    const start = this.#reserve(2)
+    this.#length = this.#bytes.writeUInt16LE(value, start)
     return this
   }
 
@@ -28,13 +30,15 @@ export class ByteWriter {
     if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
       throw tooLarge(field, value, 32)
     }
-    this.#length = this.#bytes.writeUInt32LE(value, this.#reserve(4))
+    const start = this.#reserve(4)
+    this.#length = this.#bytes.writeUInt32LE(value, start)
     return this
   }
 
   u64(value: bigint, field: string): this {
     if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw tooLarge(field, value, 64)
-    this.#length = this.#bytes.writeBigUInt64LE(value, this.#reserve(8))
+    const start = this.#reserve(8)
+    this.#length = this.#bytes.writeBigUInt64LE(value, start)
     return this
   }
 
