@@ -1,10 +1,36 @@
-import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readlinkSync,
+} from 'node:fs'
 import { SourceChangedError } from '../errors.js'
 
 const flags = constants.O_RDONLY | constants.O_DIRECTORY
 const slash = Buffer.from('/')
+const parent = Buffer.from('..')
 
-type Level = { fd: number | undefined; readonly device: bigint; readonly inode: bigint }
+type Level = {
+  fd: number | undefined
+  /** What stands in front of a name for system calls; ends in a slash. */
+  prefix: Buffer
+  readonly device: bigint
+  readonly inode: bigint
+}
+
+/** How a DirectoryDescent works. */
+export type DescentOptions = {
+  /** Directories that stay open at once. */
+  readonly window?: number
+  /**
+   * `descriptors`: through /proc, as described above; the default where /proc is.
+   * `paths`: by joined paths, for other platforms: bound by PATH_MAX, and a folder above
+   * the innermost that is swapped for a link meanwhile would be followed.
+   */
+  readonly addressing?: 'descriptors' | 'paths'
+}
 
 /**
  * A way down into a folder, one open directory a level.
@@ -17,11 +43,15 @@ type Level = { fd: number | undefined; readonly device: bigint; readonly inode: 
 export class DirectoryDescent implements Disposable {
   readonly #levels: Level[] = []
   readonly #window: number
+  readonly #descriptors: string | undefined
 
   /** Opens the outermost folder; its own last link is followed. */
-  constructor(folder: string | Buffer, { window = 64 }: { window?: number } = {}) {
-    this.#window = window
-    this.#push(openSync(folder, flags))
+  constructor(folder: string | Buffer, options: DescentOptions = {}) {
+    const { window = 64, addressing } = options
+    this.#window = Math.max(1, window)
+    this.#descriptors = addressing === 'paths' ? undefined : findDescriptorFolder()
+    const path = Buffer.from(folder)
+    this.#push(openSync(path, flags), path)
   }
 
   /** Levels below the outermost folder. */
@@ -32,23 +62,30 @@ export class DirectoryDescent implements Disposable {
   /** The descriptor of the innermost directory; it stays this object's. */
   get fd(): number {
     const fd = this.#levels.at(-1)?.fd
-    if (fd === undefined) throw new Error('the descent is closed')
+    if (fd === undefined) throw closed()
     return fd
   }
 
   /** A path for system calls on one name in the innermost directory. */
   path(name: Uint8Array): Buffer {
-    return Buffer.concat([this.#prefix(), name])
+    const { prefix } = this.#innermost()
+    const path = Buffer.allocUnsafe(prefix.length + name.length)
+    path.set(prefix)
+    path.set(name, prefix.length)
+    return path
   }
 
   /** A path for system calls on the innermost directory itself. */
   get here(): Buffer {
-    return this.#prefix().subarray(0, -1)
+    // A lone slash stays: it is the outermost folder "/" by its path.
+    const { prefix } = this.#innermost()
+    return prefix.length === 1 ? prefix : prefix.subarray(0, -1)
   }
 
   /** Goes into a directory; throws the system's error, ELOOP or ENOTDIR for a link. */
   enter(name: Uint8Array): void {
-    this.#push(openSync(this.path(name), flags | constants.O_NOFOLLOW))
+    const path = this.path(name)
+    this.#push(openSync(path, flags | constants.O_NOFOLLOW), path)
     const outer = this.#levels.at(-1 - this.#window)
     if (outer?.fd !== undefined) {
       closeSync(outer.fd)
@@ -72,23 +109,34 @@ export class DirectoryDescent implements Disposable {
     for (const { fd } of this.#levels.splice(0)) if (fd !== undefined) closeSync(fd)
   }
 
-  #push(fd: number): void {
+  #push(fd: number, path: Buffer): void {
     const { dev, ino } = fstatSync(fd, { bigint: true })
-    this.#levels.push({ fd, device: dev, inode: ino })
+    this.#levels.push({ fd, device: dev, inode: ino, prefix: this.#prefix(fd, path) })
   }
 
+  // The innermost directory is open, so its own ".." is the way up even where the path
+  // to it no longer is.
   #reopen(level: Level): void {
-    const fd = openSync(this.path(Buffer.from('..')), flags)
+    const path = this.path(parent)
+    const fd = openSync(path, flags)
     const { dev, ino } = fstatSync(fd, { bigint: true })
     if (dev !== level.device || ino !== level.inode) {
       closeSync(fd)
       throw new SourceChangedError('a folder was moved while it was walked')
     }
     level.fd = fd
+    if (this.#descriptors !== undefined) level.prefix = this.#prefix(fd, path)
   }
 
-  #prefix(): Buffer {
-    return Buffer.from(`/proc/self/fd/${this.fd}/`)
+  #prefix(fd: number, path: Buffer): Buffer {
+    if (this.#descriptors !== undefined) return Buffer.from(`${this.#descriptors}${fd}/`)
+    return path.at(-1) === slash[0] ? path : Buffer.concat([path, slash])
+  }
+
+  #innermost(): Level {
+    const level = this.#levels.at(-1)
+    if (level === undefined) throw closed()
+    return level
   }
 }
 
@@ -100,4 +148,13 @@ export function hasProcFolder(): boolean {
 /** Joins a folder and a name as bytes. */
 export function joinPath(folder: Uint8Array, name: Uint8Array): Buffer {
   return Buffer.concat([folder, slash, name])
+}
+
+// What /proc/self points to is read once: the kernel would follow that link on each call.
+function findDescriptorFolder(): string | undefined {
+  return hasProcFolder() ? `/proc/${readlinkSync('/proc/self')}/fd/` : undefined
+}
+
+function closed(): Error {
+  return new Error('the descent is closed')
 }
