@@ -1,0 +1,28 @@
+import { encodeHeader, type Header } from '../object/header.js'
+import type { ObjectBatch } from './object-batch.js'
+import type { Slot } from './pending-directory.js'
+
+const maxHeaders = 8192
+
+/** Adds headers to a batch, each of the last few thousand different ones only once. */
+export class HeaderCache {
+  readonly #batch: ObjectBatch
+  readonly #slots = new Map<string, Slot>()
+
+  constructor(batch: ObjectBatch) {
+    this.#batch = batch
+  }
+
+  add(header: Header): Slot {
+    // Attributes are rarely shared, and long as a key.
+    if (header.xattrs.length > 0) return this.#batch.addHeader(encodeHeader(header))
+    const { mode, rdev, uid, gid } = header
+    const key = `${mode}:${rdev}:${uid}:${gid}`
+    const known = this.#slots.get(key)
+    if (known !== undefined) return known
+    if (this.#slots.size >= maxHeaders) this.#slots.clear()
+    const slot = this.#batch.addHeader(encodeHeader(header))
+    this.#slots.set(key, slot)
+    return slot
+  }
+}
