@@ -93,14 +93,20 @@ export class DirectoryDescent implements Disposable {
     }
   }
 
-  /** Goes back up; throws SourceChangedError when the way up has been moved elsewhere. */
-  leave(): void {
+  /**
+   * Goes back up; throws SourceChangedError when the way up has been moved elsewhere.
+   *
+   * @param finish - called with the innermost directory's descriptor once the way up is
+   *   open: what takes the permission to search the directory away belongs here
+   */
+  leave(finish?: (fd: number) => void): void {
     const inner = this.#levels.at(-1)
     const outer = this.#levels.at(-2)
     if (inner?.fd === undefined || outer === undefined) {
       throw new Error('leave without enter')
     }
     if (outer.fd === undefined) this.#reopen(outer)
+    finish?.(inner.fd)
     this.#levels.pop()
     closeSync(inner.fd)
   }

@@ -21,12 +21,16 @@ const lsetxattr = bind<[Buffer, Buffer, Buffer, number, number]>(
   'lsetxattr',
   'int lsetxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)',
 )
+const fsetxattr = bind<[number, Buffer, Buffer, number, number]>(
+  'fsetxattr',
+  'int fsetxattr(int fd, const uint8_t *name, const uint8_t *value, size_t size, int flags)',
+)
 const lremovexattr = bind<[Buffer, Buffer]>(
   'lremovexattr',
   'int lremovexattr(const uint8_t *path, const uint8_t *name)',
 )
 
-/** What an extended attribute is read from: a path whose last link is not followed, or a descriptor. */
+/** What has extended attributes: a path whose last link is not followed, or a descriptor. */
 export type XattrTarget = Uint8Array | number
 
 // XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel: larger answers cannot come.
@@ -64,10 +68,12 @@ export function findXattr(target: XattrTarget, key: Uint8Array): Buffer | undefi
   }
 }
 
-/** Sets one extended attribute of a path, not following a last link. */
-export function setXattr(path: Uint8Array, key: Uint8Array, value: Uint8Array): void {
+/** Sets one extended attribute. */
+export function setXattr(target: XattrTarget, key: Uint8Array, value: Uint8Array): void {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  lsetxattr(cString(path), cString(key), bytes, value.length, 0)
+  if (typeof target === 'number') {
+    fsetxattr(target, cString(key), bytes, value.length, 0)
+  } else lsetxattr(cString(target), cString(key), bytes, value.length, 0)
 }
 
 /** Removes one extended attribute of a path, not following a last link. */

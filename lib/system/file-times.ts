@@ -1,0 +1,33 @@
+import { bind, cString } from './libc.js'
+
+const futimens = bind<[number, Buffer]>(
+  'futimens',
+  'int futimens(int fd, const uint8_t *times)',
+)
+const utimensat = bind<[number, Buffer, Buffer, number]>(
+  'utimensat',
+  'int utimensat(int folder, const uint8_t *path, const uint8_t *times, int flags)',
+)
+
+// AT_FDCWD, AT_SYMLINK_NOFOLLOW and UTIME_OMIT of the kernel.
+const currentFolder = -100
+const noFollow = 0x100
+const omit = 0x3fff_fffen
+
+/**
+ * Sets the modification time to the nanosecond and leaves the access time alone.
+ *
+ * @param target - an open file, or an absolute path whose last link is not followed
+ */
+export function setModificationTime(
+  target: Uint8Array | number,
+  seconds: bigint,
+  nanoseconds: number,
+): void {
+  const times = Buffer.alloc(32)
+  times.writeBigInt64LE(omit, 8)
+  times.writeBigInt64LE(seconds, 16)
+  times.writeBigInt64LE(BigInt(nanoseconds), 24)
+  if (typeof target === 'number') futimens(target, times)
+  else utimensat(currentFolder, cString(target), times, noFollow)
+}
