@@ -74,10 +74,11 @@ export class KnownObjects {
 
   async #stat(descriptors: readonly Descriptor[]): Promise<void> {
     const found = await this.#session.stat(descriptors.map(({ digest }) => digest))
-    for (const [index, { digest }] of descriptors.entries()) {
+    for (const [index, { digest, type, size }] of descriptors.entries()) {
       const info = found[index]
-      if (info !== undefined) {
-        this.#remembered.set(digest, { ...info, totals: this.#received.get(digest) })
+      // Otherwise it is damaged here, or the descriptor lies: what comes will tell.
+      if (info?.type === type && info.size === size) {
+        this.#remembered.set(digest, { type, size, totals: this.#received.get(digest) })
       }
     }
   }
