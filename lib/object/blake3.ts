@@ -6,7 +6,8 @@ import type * as WasmModule from 'blake3'
 /** A hash in progress. */
 export type Hash = {
   update(bytes: Uint8Array): void
-  digest(): Buffer
+  /** The hash in hex; nothing can be added afterwards. */
+  digest(): string
 }
 
 /** One way to compute BLAKE3-256. */
@@ -14,8 +15,8 @@ export type Blake3Implementation = {
   readonly name: 'native' | 'wasm' | 'pure'
   /** Starts a hash. */
   start(): Hash
-  /** Hashes the concatenation of the parts in one go. */
-  hash(parts: readonly Uint8Array[]): Buffer
+  /** Hashes one byte and the bytes behind it in one go; gives hex. */
+  hash(first: number, rest: Uint8Array): string
 }
 
 const require = createRequire(import.meta.url)
@@ -40,22 +41,34 @@ export function loadBlake3(): Blake3Implementation {
   return findBlake3('native') ?? findBlake3('wasm') ?? pure()
 }
 
+// A lone byte in front makes the hasher take all that follows off its fast path, so up to
+// this size it is cheaper to copy.
+const copyLimit = 64 * 1024
+
 function native({ Blake3Hasher }: typeof NativeModule): Blake3Implementation {
   // Making a hasher costs more than hashing a small object: one is kept for whole hashes.
   const kept = new Blake3Hasher()
+  const joined = Buffer.allocUnsafeSlow(1 + copyLimit)
   return {
     name: 'native',
     start() {
       const hasher = new Blake3Hasher()
       return {
         update: bytes => void hasher.update(asBuffer(bytes)),
-        digest: () => hasher.digestBuffer(),
+        digest: () => hasher.digest('hex'),
       }
     },
-    hash(parts) {
+    hash(first, rest) {
       kept.reset()
-      for (const part of parts) kept.update(asBuffer(part))
-      return kept.digestBuffer()
+      joined[0] = first
+      if (rest.length <= copyLimit) {
+        joined.set(rest, 1)
+        kept.update(joined.subarray(0, 1 + rest.length))
+      } else {
+        kept.update(joined.subarray(0, 1))
+        kept.update(asBuffer(rest))
+      }
+      return kept.digest('hex')
     },
   }
 }
@@ -65,26 +78,31 @@ function wasm({ createHash }: typeof WasmModule): Blake3Implementation {
     const hasher = createHash()
     return {
       update: bytes => void hasher.update(asBuffer(bytes)),
-      digest: () => Buffer.from(hasher.digest()),
+      digest: () => hasher.digest('hex'),
     }
   }
-  return { name: 'wasm', start, hash: parts => hashParts(start(), parts) }
+  return { name: 'wasm', start, hash: (first, rest) => hashWhole(start(), first, rest) }
 }
 
 function pure(): Blake3Implementation {
-  return { name: 'pure', start: startPure, hash: parts => hashParts(startPure(), parts) }
+  return {
+    name: 'pure',
+    start: startPure,
+    hash: (first, rest) => hashWhole(startPure(), first, rest),
+  }
 }
 
 function startPure(): Hash {
   const hasher = pureBlake3.create({})
   return {
     update: bytes => void hasher.update(bytes),
-    digest: () => Buffer.from(hasher.digest()),
+    digest: () => asBuffer(hasher.digest()).toString('hex'),
   }
 }
 
-function hashParts(hash: Hash, parts: readonly Uint8Array[]): Buffer {
-  for (const part of parts) hash.update(part)
+function hashWhole(hash: Hash, first: number, rest: Uint8Array): string {
+  hash.update(Uint8Array.of(first))
+  hash.update(rest)
   return hash.digest()
 }
 

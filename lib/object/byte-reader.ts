@@ -1,5 +1,5 @@
 import { InvalidObjectError } from '../errors.js'
-import { type Digest, findDigestBytes } from './digest.js'
+import { type Digest, findDigestAt } from './digest.js'
 
 /**
  * Reads the little-endian primitives of format section 1 from a buffer.
@@ -9,11 +9,13 @@ import { type Digest, findDigestBytes } from './digest.js'
  */
 export class ByteReader {
   readonly #bytes: Buffer
+  readonly #view: DataView
   readonly #what: string
   #offset = 0
 
   constructor(bytes: Uint8Array, what: string) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#what = what
   }
 
@@ -27,27 +29,30 @@ export class ByteReader {
 
   /** Reads a u64 that must be a safe integer, as object sizes are. */
   size(field: string): number {
-    const value = this.u64(field)
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw this.invalid(`${field} is beyond 2^53-1: found ${value}`)
+    const start = this.#take(8, field)
+    const high = this.#view.getUint32(start + 4, true)
+    const value = high * 0x1_0000_0000 + this.#view.getUint32(start, true)
+    if (high > 0x1f_ffff) {
+      this.#offset = start
+      throw this.invalid(`${field} is beyond 2^53-1: found ${this.u64(field)}`)
     }
-    return Number(value)
+    return value
   }
 
   u8(field: string): number {
-    return this.#bytes.readUInt8(this.#take(1, field))
+    return this.#view.getUint8(this.#take(1, field))
   }
 
   u16(field: string): number {
-    return this.#bytes.readUInt16LE(this.#take(2, field))
+    return this.#view.getUint16(this.#take(2, field), true)
   }
 
   u32(field: string): number {
-    return this.#bytes.readUInt32LE(this.#take(4, field))
+    return this.#view.getUint32(this.#take(4, field), true)
   }
 
   u64(field: string): bigint {
-    return this.#bytes.readBigUInt64LE(this.#take(8, field))
+    return this.#view.getBigUint64(this.#take(8, field), true)
   }
 
   bytes(length: number, field: string): Buffer {
@@ -62,13 +67,13 @@ export class ByteReader {
 
   /** Reads a length-prefixed digest; an empty one is an error. */
   digest(field: string): Digest {
-    return this.#parseDigest(this.prefixed(field), field)
+    return this.#digest(this.u16(field), field)
   }
 
   /** Reads a length-prefixed digest; undefined for the empty one ("no digest"). */
   optionalDigest(field: string): Digest | undefined {
-    const bytes = this.prefixed(field)
-    return bytes.length === 0 ? undefined : this.#parseDigest(bytes, field)
+    const length = this.u16(field)
+    return length === 0 ? undefined : this.#digest(length, field)
   }
 
   /** Throws unless every byte has been read. */
@@ -85,11 +90,15 @@ export class ByteReader {
     )
   }
 
-  #parseDigest(bytes: Buffer, field: string): Digest {
-    const digest = findDigestBytes(bytes)
+  #digest(length: number, field: string): Digest {
+    const start = this.#take(length, field)
+    const digest = findDigestAt(this.#bytes, start, start + length)
     if (digest === undefined) {
-      const found = `${bytes.length} bytes starting ${bytes.subarray(0, 8).toString('hex')}`
-      throw this.invalid(`${field} is no digest of a known algorithm: found ${found}`)
+      this.#offset = start
+      const shown = this.#bytes.toString('hex', start, start + Math.min(length, 8))
+      throw this.invalid(
+        `${field} is no digest of a known algorithm: found ${length} bytes starting "${shown}"`,
+      )
     }
     return digest
   }

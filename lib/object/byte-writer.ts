@@ -8,21 +8,25 @@ import type { Digest } from './digest.js'
  */
 export class ByteWriter {
   #bytes: Buffer
+  #view: DataView
   #length = 0
 
   constructor(estimate = 256) {
     this.#bytes = Buffer.allocUnsafe(estimate)
+    this.#view = viewOf(this.#bytes)
   }
 
   u8(value: number): this {
     const start = this.#reserve(1)
-    this.#length = this.#bytes.writeUInt8(value, start)
+    this.#view.setUint8(start, value)
+    this.#length = start + 1
     return this
   }
 
   u16(value: number): this {
     const start = this.#reserve(2)
-    this.#length = this.#bytes.writeUInt16LE(value, start)
+    this.#view.setUint16(start, value, true)
+    this.#length = start + 2
     return this
   }
 
@@ -31,21 +35,27 @@ export class ByteWriter {
       throw tooLarge(field, value, 32)
     }
     const start = this.#reserve(4)
-    this.#length = this.#bytes.writeUInt32LE(value, start)
+    this.#view.setUint32(start, value, true)
+    this.#length = start + 4
     return this
   }
 
   u64(value: bigint, field: string): this {
     if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw tooLarge(field, value, 64)
     const start = this.#reserve(8)
-    this.#length = this.#bytes.writeBigUInt64LE(value, start)
+    this.#view.setBigUint64(start, value, true)
+    this.#length = start + 8
     return this
   }
 
   /** Writes an object size as u64. */
   size(value: number, field: string): this {
-    if (!Number.isSafeInteger(value)) throw tooLarge(field, value, 53)
-    return this.u64(BigInt(value), field)
+    if (!Number.isSafeInteger(value) || value < 0) throw tooLarge(field, value, 53)
+    const start = this.#reserve(8)
+    this.#view.setUint32(start, value % 0x1_0000_0000, true)
+    this.#view.setUint32(start + 4, Math.floor(value / 0x1_0000_0000), true)
+    this.#length += 8
+    return this
   }
 
   bytes(value: Uint8Array): this {
@@ -88,6 +98,7 @@ export class ByteWriter {
       const larger = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2))
       this.#bytes.copy(larger, 0, 0, this.#length)
       this.#bytes = larger
+      this.#view = viewOf(larger)
     }
     return this.#length
   }
@@ -98,4 +109,8 @@ function tooLarge(field: string, value: number | bigint, bits: number) {
     `${field} does not fit: expected an unsigned ${bits}-bit number, found ${value}`,
     { field, found: String(value) },
   )
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

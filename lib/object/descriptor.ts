@@ -76,7 +76,8 @@ export function readDescriptor(reader: ByteReader): Descriptor {
 
 /** The descriptor of a file or header: an object without sub-objects. */
 export function leafDescriptor(type: 'file' | 'header', link: ObjectLink): Descriptor {
-  return { digest: link.digest, size: link.size, type, ...noSubObjects }
+  const { digest, size } = link
+  return { digest, size, type, subObjectCount: 0, subObjectsSize: 0n }
 }
 
 /** Whether two descriptors say the same of the same object. */

@@ -31,17 +31,24 @@ export function findDigest(text: string): Digest | undefined {
 /** Parses the binary form: the algorithm byte, then the raw hash; throws InvalidDigestError. */
 export function parseDigestBytes(bytes: Uint8Array): Digest {
   const digest = findDigestBytes(bytes)
-  if (digest === undefined) throw invalidDigest(toHex(bytes.subarray(0, 80)))
+  if (digest === undefined) throw invalidDigest(toBuffer(bytes).toString('hex'))
   return digest
 }
 
 /** Parses the binary form; undefined for anything that is not a digest. */
 export function findDigestBytes(bytes: Uint8Array): Digest | undefined {
-  const algorithm = findAlgorithmById(bytes[0] ?? 255)
-  if (algorithm === undefined || bytes.length !== 1 + algorithm.hashBytes) {
-    return undefined
-  }
-  return toHex(bytes) as Digest
+  return findDigestAt(toBuffer(bytes), 0, bytes.length)
+}
+
+/** Parses the binary form in bytes `start` to `end`; undefined for what is not a digest. */
+export function findDigestAt(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): Digest | undefined {
+  const algorithm = findAlgorithmById(bytes[start] ?? 255)
+  if (algorithm === undefined || end - start !== 1 + algorithm.hashBytes) return undefined
+  return bytes.toString('hex', start, end) as Digest
 }
 
 /** The binary form of a digest: the algorithm byte, then the raw hash. */
@@ -56,8 +63,8 @@ export function algorithmOf(digest: Digest): Algorithm {
   return algorithm
 }
 
-function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function invalidDigest(text: string): InvalidDigestError {

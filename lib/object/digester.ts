@@ -1,5 +1,5 @@
 import { createHash, hash as hashOnce } from 'node:crypto'
-import type { Algorithm } from './algorithm.js'
+import { type Algorithm, algorithms } from './algorithm.js'
 import { type Hash, loadBlake3 } from './blake3.js'
 import type { Digest } from './digest.js'
 import { type ObjectType, objectTypeByte } from './object-type.js'
@@ -15,21 +15,21 @@ export type Digester = {
 const copyLimit = 64 * 1024
 
 const blake3 = loadBlake3()
-const typeBytes = [0, 1, 2, 3].map(byte => Buffer.from([byte]))
+const hexBytes = algorithms.map(({ id }) => id.toString(16).padStart(2, '0'))
 
 /** Starts a digest over raw bytes, without an object's type byte. */
 export function createDigester(algorithm: Algorithm): Digester {
   const hash = startHash(algorithm)
   return {
     update: bytes => hash.update(bytes),
-    digest: () => digestFrom(algorithm, hash.digest().toString('hex')),
+    digest: () => digestFrom(algorithm, hash.digest()),
   }
 }
 
 /** Starts the digest of an object: the type byte is counted in, payload follows. */
 export function createObjectDigester(algorithm: Algorithm, type: ObjectType): Digester {
   const digester = createDigester(algorithm)
-  digester.update(typeBytesOf(type))
+  digester.update(Uint8Array.of(objectTypeByte(type)))
   return digester
 }
 
@@ -39,28 +39,25 @@ export function digestObject(
   type: ObjectType,
   payload: Uint8Array,
 ): Digest {
-  const typeByte = typeBytesOf(type)
+  const typeByte = objectTypeByte(type)
   if (algorithm.name === 'blake3') {
-    return digestFrom(algorithm, blake3.hash([typeByte, payload]).toString('hex'))
+    return digestFrom(algorithm, blake3.hash(typeByte, payload))
   }
+  const first = Uint8Array.of(typeByte)
   if (payload.length <= copyLimit) {
-    const bytes = Buffer.concat([typeByte, payload])
+    const bytes = Buffer.concat([first, payload])
     return digestFrom(algorithm, hashOnce(algorithm.name, bytes, 'hex'))
   }
-  const hash = createHash(algorithm.name).update(typeByte).update(payload)
+  const hash = createHash(algorithm.name).update(first).update(payload)
   return digestFrom(algorithm, hash.digest('hex'))
 }
 
 function startHash(algorithm: Algorithm): Hash {
   if (algorithm.name === 'blake3') return blake3.start()
   const hash = createHash(algorithm.name)
-  return { update: bytes => void hash.update(bytes), digest: () => hash.digest() }
-}
-
-function typeBytesOf(type: ObjectType): Buffer {
-  return typeBytes[objectTypeByte(type)] ?? Buffer.alloc(0)
+  return { update: bytes => void hash.update(bytes), digest: () => hash.digest('hex') }
 }
 
 function digestFrom(algorithm: Algorithm, hashHex: string): Digest {
-  return (algorithm.id.toString(16).padStart(2, '0') + hashHex) as Digest
+  return (hexBytes[algorithm.id] + hashHex) as Digest
 }

@@ -7,7 +7,6 @@ import {
   type ObjectLink,
   type SubObjectTotals,
 } from './descriptor.js'
-import type { Digest } from './digest.js'
 import { findNameProblem } from './entry-name.js'
 import { escapeBytes } from './escape.js'
 import type { EntryKind } from './file-mode.js'
@@ -16,6 +15,9 @@ import type { Strictness } from './strictness.js'
 
 /** A directory object that an entry or an application refers to. */
 export type DirectoryLink = ObjectLink & SubObjectTotals
+
+/** Sums of format section 2.3 before they are checked against their fields. */
+export type ExactTotals = { readonly count: bigint; readonly size: bigint }
 
 type EntryCommon = {
   /** One path component: raw bytes. */
@@ -40,8 +42,14 @@ export type DirectoryEntry =
 /** Entries in stored order: directories first, then all others, each by name bytes. */
 export type Directory = readonly DirectoryEntry[]
 
+const noBytes = Buffer.alloc(0)
+// u32 count and u64 size of 0.
+const noTotals = Buffer.alloc(12)
+
 /** Bytes of the symlink target that Linux can make: PATH_MAX less the NUL. */
 const maxTargetBytes = 4095
+const minDirectoryBytes = 4
+const smallSizeLimit = 2 ** 52
 const maxCount = 0xffff_ffffn
 const maxSize = 0xffff_ffff_ffff_ffffn
 
@@ -87,26 +95,21 @@ export function compareEntries(one: DirectoryEntry, other: DirectoryEntry): numb
 export function encodeDirectory(entries: Directory): Buffer {
   const writer = new ByteWriter(4 + entries.length * 140)
   writer.u32(entries.length, 'entry count')
-  let before: DirectoryEntry | undefined
   for (const entry of entries) {
-    const problem = findEntryProblem(entry, before)
-    if (problem !== undefined)
-      throw new InvalidObjectError(`invalid directory: ${problem}`)
+    const problem = findEntryProblem(entry)
+    if (problem !== undefined) throw invalidDirectory(problem)
     writeEntry(writer, entry)
-    before = entry
   }
-  checkUniqueNames(
-    entries,
-    problem => new InvalidObjectError(`invalid directory: ${problem}`),
-  )
+  const problem = findNamesProblem(entries, 'strict')
+  if (problem !== undefined) throw invalidDirectory(problem)
   return writer.finish()
 }
 
 /**
  * Decodes a directory payload; throws InvalidObjectError.
  *
- * Impossible names are refused always. Strict, it also refuses entries out of order,
- * repeated names, fields that an entry's kind does not have, and bytes after the end.
+ * Impossible and repeated names are refused always. Strict, it also refuses entries out of
+ * order, fields that an entry's kind does not have, and bytes after the end.
  */
 export function decodeDirectory(payload: Uint8Array, strictness: Strictness): Directory {
   const reader = new ByteReader(payload, 'directory')
@@ -119,17 +122,13 @@ export function decodeDirectory(payload: Uint8Array, strictness: Strictness): Di
   const entries: DirectoryEntry[] = []
   for (let index = 0; index < count; index++) {
     const entry = readEntry(reader, strictness)
-    const problem = findEntryProblem(
-      entry,
-      strictness === 'strict' ? entries[index - 1] : undefined,
-    )
+    const problem = findEntryProblem(entry)
     if (problem !== undefined) throw reader.invalid(problem)
     entries.push(entry)
   }
-  if (strictness === 'strict') {
-    reader.end()
-    checkUniqueNames(entries, problem => reader.invalid(problem))
-  }
+  if (strictness === 'strict') reader.end()
+  const problem = findNamesProblem(entries, strictness)
+  if (problem !== undefined) throw reader.invalid(problem)
   return entries
 }
 
@@ -139,20 +138,39 @@ export function decodeDirectory(payload: Uint8Array, strictness: Strictness): Di
  * Throws NotRepresentableError when a total is beyond its field.
  */
 export function totalsOf(entries: Directory): SubObjectTotals {
+  const { count, size } = exactTotalsOf(entries)
+  return checkedTotals(count, size)
+}
+
+/** Adds up what lies below a directory, whether or not the sums fit their fields. */
+export function exactTotalsOf(entries: Directory): ExactTotals {
   let count = 0n
   let size = 0n
-  for (const entry of entries) {
-    count += 1n
-    size += BigInt(entry.header.size)
-    if (entry.kind === 'regular') {
-      count += 1n
-      size += BigInt(entry.file.size)
-    } else if (entry.kind === 'directory') {
-      count += 1n + BigInt(entry.directory.subObjectCount)
-      size += BigInt(entry.directory.size) + entry.directory.subObjectsSize
+  // Most sizes are small: they are added up as numbers, which carry 2^53 exactly.
+  let smallSizes = 0
+  const addSize = (added: number): void => {
+    if (added > smallSizeLimit) size += BigInt(added)
+    else smallSizes += added
+    if (smallSizes > smallSizeLimit) {
+      size += BigInt(smallSizes)
+      smallSizes = 0
     }
   }
-  return checkedTotals(count, size)
+  let references = entries.length
+  for (const entry of entries) {
+    addSize(entry.header.size)
+    if (entry.kind === 'regular') {
+      references += 1
+      addSize(entry.file.size)
+    } else if (entry.kind === 'directory') {
+      const { directory } = entry
+      references += 1
+      count += BigInt(directory.subObjectCount)
+      addSize(directory.size)
+      size += directory.subObjectsSize
+    }
+  }
+  return { count: count + BigInt(references), size: size + BigInt(smallSizes) }
 }
 
 /** Makes totals of exact sums; throws NotRepresentableError above u32 or u64. */
@@ -173,35 +191,40 @@ export function directoryDependencies(entries: Directory): Descriptor[] {
   for (const entry of entries) {
     dependencies.push(leafDescriptor('header', entry.header))
     if (entry.kind === 'regular') dependencies.push(leafDescriptor('file', entry.file))
-    if (entry.kind === 'directory')
+    if (entry.kind === 'directory') {
       dependencies.push(directoryDescriptor(entry.directory))
+    }
   }
   return dependencies
 }
 
 /** The descriptor of a directory that an entry or an application refers to. */
 export function directoryDescriptor(link: DirectoryLink): Descriptor {
-  return { type: 'directory', ...link }
+  const { digest, size, subObjectCount, subObjectsSize } = link
+  return { digest, size, type: 'directory', subObjectCount, subObjectsSize }
 }
 
 function writeEntry(writer: ByteWriter, entry: DirectoryEntry): void {
   writer
     .prefixed(entry.name, 'entry name')
     .u8(kindBytes[entry.kind])
-    .prefixed(entry.kind === 'symlink' ? entry.target : Buffer.alloc(0), 'link target')
+    .prefixed(entry.kind === 'symlink' ? entry.target : noBytes, 'link target')
     .digest(entry.header.digest)
     .size(entry.header.size, 'header size')
-  const object = objectOf(entry)
-  writer.digest(object?.digest).size(object?.size ?? 0, 'object size')
-  const totals = entry.kind === 'directory' ? entry.directory : undefined
-  writer
-    .u32(totals?.subObjectCount ?? 0, 'sub-object count')
-    .u64(totals?.subObjectsSize ?? 0n, 'sub-objects size')
-}
-
-function objectOf(entry: DirectoryEntry): ObjectLink | undefined {
-  if (entry.kind === 'regular') return entry.file
-  return entry.kind === 'directory' ? entry.directory : undefined
+  if (entry.kind === 'directory') {
+    const { digest, size, subObjectCount, subObjectsSize } = entry.directory
+    writer
+      .digest(digest)
+      .size(size, 'object size')
+      .u32(subObjectCount, 'sub-object count')
+      .u64(subObjectsSize, 'sub-objects size')
+  } else {
+    const file = entry.kind === 'regular' ? entry.file : undefined
+    writer
+      .digest(file?.digest)
+      .size(file?.size ?? 0, 'object size')
+      .bytes(noTotals)
+  }
 }
 
 function readEntry(reader: ByteReader, strictness: Strictness): DirectoryEntry {
@@ -221,78 +244,99 @@ function readEntry(reader: ByteReader, strictness: Strictness): DirectoryEntry {
   const subObjectCount = reader.u32('sub-object count')
   const subObjectsSize = reader.u64('sub-objects size')
 
-  const totals = { subObjectCount, subObjectsSize }
-  if (strictness === 'strict')
-    checkEmptyFields(reader, { kind, target, digest, size, totals })
-  const common = { name, header }
-  if (kind === 'symlink') return { ...common, kind, target }
-  if (kind !== 'regular' && kind !== 'directory') return { ...common, kind }
-  if (digest === undefined) throw reader.invalid(`a ${kind} entry without object digest`)
-  return kind === 'regular'
-    ? { ...common, kind, file: { digest, size } }
-    : { ...common, kind, directory: { digest, size, ...totals } }
-}
-
-function checkEmptyFields(
-  reader: ByteReader,
-  fields: {
-    kind: EntryKind | 'unknown'
-    target: Buffer
-    digest: Digest | undefined
-    size: number
-    totals: SubObjectTotals
-  },
-): void {
-  const { kind, target, digest, size, totals } = fields
-  if (kind !== 'symlink' && target.length > 0) {
-    throw reader.invalid(`a ${kind} entry has no link target`)
+  if (strictness === 'strict') {
+    if (kind !== 'symlink' && target.length > 0) {
+      throw reader.invalid(`a ${kind} entry has no link target`)
+    }
+    if (kind !== 'directory' && (subObjectCount > 0 || subObjectsSize > 0n)) {
+      throw reader.invalid(`a ${kind} entry has no sub-objects`)
+    }
   }
-  if (kind !== 'regular' && kind !== 'directory' && (digest !== undefined || size > 0)) {
+  if (kind === 'regular' || kind === 'directory') {
+    if (digest === undefined)
+      throw reader.invalid(`a ${kind} entry without object digest`)
+    return kind === 'regular'
+      ? { name, header, kind, file: { digest, size } }
+      : {
+          name,
+          header,
+          kind,
+          directory: { digest, size, subObjectCount, subObjectsSize },
+        }
+  }
+  if (strictness === 'strict' && (digest !== undefined || size > 0)) {
     throw reader.invalid(`a ${kind} entry has no object`)
   }
-  if (kind !== 'directory' && (totals.subObjectCount > 0 || totals.subObjectsSize > 0n)) {
-    throw reader.invalid(`a ${kind} entry has no sub-objects`)
-  }
+  return kind === 'symlink' ? { name, header, kind, target } : { name, header, kind }
 }
 
-function findEntryProblem(
-  entry: DirectoryEntry,
-  before: DirectoryEntry | undefined,
-): string | undefined {
-  const shown = `entry "${escapeBytes(entry.name)}"`
+function findEntryProblem(entry: DirectoryEntry): string | undefined {
   const nameProblem = findNameProblem(entry.name)
-  if (nameProblem !== undefined) return `the name of ${shown} ${nameProblem}`
+  if (nameProblem !== undefined) return `the name of ${show(entry)} ${nameProblem}`
   if (entry.header.size < minHeaderBytes) {
-    return `${shown} has a header of ${entry.header.size} bytes, expected at least ${minHeaderBytes}`
+    return `${show(entry)} has a header of ${entry.header.size} bytes, expected at least ${minHeaderBytes}`
+  }
+  if (entry.kind === 'directory' && entry.directory.size < minDirectoryBytes) {
+    return `${show(entry)} has a directory of ${entry.directory.size} bytes, expected at least ${minDirectoryBytes}`
   }
   if (entry.kind === 'symlink') {
     const { target } = entry
     if (target.length === 0 || target.length > maxTargetBytes || target.includes(0)) {
-      return `${shown} has an impossible link target: expected 1 to ${maxTargetBytes} bytes without NUL`
+      return `${show(entry)} has an impossible link target: expected 1 to ${maxTargetBytes} bytes without NUL`
     }
-  }
-  if (before !== undefined && compareEntries(before, entry) >= 0) {
-    return `${shown} is out of order or repeated: it follows "${escapeBytes(before.name)}"`
   }
   return undefined
 }
 
-// Order within each group excludes repeats there; a directory and another entry of the
-// same name stand in different groups.
-function checkUniqueNames(entries: Directory, fail: (problem: string) => Error): void {
-  const firstOther = entries.findIndex(entry => entry.kind !== 'directory')
-  if (firstOther <= 0) return
-  let other = firstOther
-  for (let index = 0; index < firstOther; index++) {
-    const name = entries[index]?.name ?? Buffer.alloc(0)
-    while (other < entries.length && Buffer.compare(nameAt(entries, other), name) < 0)
-      other++
-    if (other < entries.length && nameAt(entries, other).equals(name)) {
-      throw fail(`name "${escapeBytes(name)}" stands twice`)
-    }
-  }
+// Order first: in a directory that is in order, a name can repeat only from one group to
+// the other, which a merge of the two finds without a table of names.
+function findNamesProblem(
+  entries: Directory,
+  strictness: Strictness,
+): string | undefined {
+  const unordered = entries.findIndex((entry, index) => {
+    const before = entries[index - 1]
+    return before !== undefined && compareEntries(before, entry) >= 0
+  })
+  if (unordered === -1) return findNameOfTwoKinds(entries)
+  if (strictness === 'tolerant') return findRepeatedName(entries)
+  const [before, entry] = entries.slice(unordered - 1)
+  return `${show(entry)} is out of order or repeated: it follows ${show(before)}`
 }
 
-function nameAt(entries: Directory, index: number): Buffer {
-  return entries[index]?.name ?? Buffer.alloc(0)
+function findNameOfTwoKinds(entries: Directory): string | undefined {
+  let other = entries.findIndex(entry => entry.kind !== 'directory')
+  if (other <= 0) return undefined
+  for (const { name, kind } of entries) {
+    if (kind !== 'directory') break
+    let order = -1
+    for (let found = entries[other]; found !== undefined; found = entries[++other]) {
+      order = Buffer.compare(found.name, name)
+      if (order >= 0) break
+    }
+    if (order === 0) return repeated(name)
+  }
+  return undefined
+}
+
+function findRepeatedName(entries: Directory): string | undefined {
+  const names = new Set<string>()
+  for (const { name } of entries) {
+    const key = name.toString('latin1')
+    if (names.has(key)) return repeated(name)
+    names.add(key)
+  }
+  return undefined
+}
+
+function repeated(name: Buffer): string {
+  return `name "${escapeBytes(name)}" stands twice`
+}
+
+function show(entry: DirectoryEntry | undefined): string {
+  return `entry "${escapeBytes(entry?.name ?? noBytes)}"`
+}
+
+function invalidDirectory(problem: string): InvalidObjectError {
+  return new InvalidObjectError(`invalid directory: ${problem}`, { what: 'directory' })
 }
