@@ -1,47 +1,35 @@
-import { InvalidObjectError } from '../errors.js'
+import { InvalidObjectError, NotRepresentableError } from '../errors.js'
 import {
-  type CborKey,
+  type ApplicationConfig,
+  configFromCbor,
+  configToCbor,
+} from './application-config.js'
+import {
   type CborMember,
   type CborValue,
+  checkCbor,
   decodeCbor,
   encodeCbor,
   joinCborMap,
   splitCborMap,
 } from './canonical-cbor.js'
-import { type Digest, digestBytes, parseDigestBytes } from './digest.js'
-
-/** How an application is meant to be run, and what is said of it. */
-export type ApplicationConfig = {
-  readonly command?: readonly string[]
-  /** `NAME=VALUE` each. */
-  readonly environment?: readonly string[]
-  readonly workingFolder?: string
-  readonly user?: string
-  readonly labels?: Readonly<Record<string, string>>
-  readonly annotations?: Readonly<Record<string, string>>
-}
-
-/** One set of names for one file: ordinals of entries, ascending, at least two. */
-export type HardLinkGroup = readonly number[]
+import { type Digest, digestBytes, findDigestBytes } from './digest.js'
+import { decodeHardLinks, encodeHardLinks, type HardLinkGroup } from './hard-links.js'
 
 /** A member of a newer version that readers of this one keep byte for byte. */
 export type UnknownMember = { readonly key: bigint; readonly encoded: Buffer }
 
-/**
- * What may follow the version 1 fields of an application: one CBOR map (docs/format.md).
- *
- * Ordinals count entries in walk order: the root is 0, then stored order, depth first.
- */
+/** What may follow the version 1 fields of an application: one CBOR map (docs/format.md). */
 export type ApplicationExtension = {
   readonly config?: ApplicationConfig
   /** Applications that this one was made from; not part of its closure. */
   readonly parents?: readonly Digest[]
-  /** Seconds since 1970-01-01 UTC. */
+  /** Seconds since 1970-01-01 UTC, within 64 bits. */
   readonly created?: bigint
   readonly hardLinks?: readonly HardLinkGroup[]
   /** Encoded modification times: see modification-times.ts. */
   readonly modificationTimes?: Buffer
-  /** Members with keys from 64 on. */
+  /** Members with keys from 64 on, ascending. */
   readonly unknown?: readonly UnknownMember[]
 }
 
@@ -56,22 +44,46 @@ const keys = {
 /** Keys below this one change the meaning of an application: unknown ones are refused. */
 const firstIgnorableKey = 64n
 
-/** Encodes the map; undefined for an extension that says nothing. */
+const minCreated = -(2n ** 63n)
+const maxCreated = 2n ** 63n - 1n
+
+/**
+ * Encodes the map; undefined for an extension that says nothing.
+ *
+ * A member that is empty says nothing and is left out, so that there is one form only.
+ * Throws InvalidObjectError or NotRepresentableError for what a decoder would refuse.
+ */
 export function encodeExtension(extension: ApplicationExtension): Buffer | undefined {
   const members: CborMember[] = []
-  const add = (key: bigint, value: CborValue): void => {
-    members.push({ key, value: encodeCbor(value) })
+  const { config, parents = [], created, hardLinks = [] } = extension
+  const { modificationTimes = Buffer.alloc(0), unknown = [] } = extension
+  const configMap = configToCbor(config ?? {})
+  if (configMap.size > 0) {
+    members.push({ key: keys.config, value: encodeCbor(configMap) })
   }
-  const { config, parents, created, hardLinks, modificationTimes } = extension
-  if (config !== undefined) add(keys.config, configToCbor(config))
-  if (parents !== undefined) add(keys.parents, parents.map(digestBytes))
-  if (created !== undefined) add(keys.created, created)
-  if (hardLinks !== undefined) {
-    checkHardLinks(hardLinks)
-    add(keys.hardLinks, hardLinks)
+  if (parents.length > 0) {
+    members.push({ key: keys.parents, value: encodeCbor(parents.map(digestBytes)) })
   }
-  if (modificationTimes !== undefined) add(keys.modificationTimes, modificationTimes)
-  for (const { key, encoded } of extension.unknown ?? []) {
+  if (created !== undefined) {
+    if (created < minCreated || created > maxCreated) {
+      throw new NotRepresentableError(
+        `the creation time does not fit: expected a signed 64-bit number, found ${created}`,
+        { field: 'created', found: String(created) },
+      )
+    }
+    members.push({ key: keys.created, value: encodeCbor(created) })
+  }
+  if (hardLinks.length > 0) {
+    members.push({ key: keys.hardLinks, value: encodeHardLinks(hardLinks) })
+  }
+  if (modificationTimes.length > 0) {
+    members.push({ key: keys.modificationTimes, value: encodeCbor(modificationTimes) })
+  }
+  let before = firstIgnorableKey - 1n
+  for (const { key, encoded } of unknown) {
+    if (key <= before) throw invalid(`key ${key} is below 64, out of order or repeated`)
+    before = key
+    checkCbor(encoded, 'any')
     members.push({ key, value: encoded })
   }
   return members.length === 0 ? undefined : joinCborMap(members)
@@ -79,158 +91,67 @@ export function encodeExtension(extension: ApplicationExtension): Buffer | undef
 
 /** Decodes the map; throws InvalidObjectError for anything but its one valid form. */
 export function decodeExtension(bytes: Uint8Array): ApplicationExtension {
-  const members = splitCborMap(bytes)
+  // Hard links may be too many to be built as plain values: they are read in their own way.
+  const members = splitCborMap(bytes, key =>
+    key >= firstIgnorableKey || key === keys.hardLinks ? 'any' : 'subset',
+  )
   if (members.length === 0) throw invalid('the map is empty')
   let extension: ApplicationExtension = {}
   const unknown: UnknownMember[] = []
   for (const { key, value } of members) {
     if (key >= firstIgnorableKey) unknown.push({ key, encoded: Buffer.from(value) })
-    else extension = { ...extension, ...decodeMember(key, decodeCbor(value)) }
+    else extension = { ...extension, ...decodeMember(key, value) }
   }
   return unknown.length === 0 ? extension : { ...extension, unknown }
 }
 
-function decodeMember(key: bigint, value: CborValue): ApplicationExtension {
+function decodeMember(key: bigint, encoded: Uint8Array): ApplicationExtension {
   switch (key) {
     case keys.config:
-      return { config: configFromCbor(value) }
+      return { config: configFromCbor(decodeCbor(encoded)) }
     case keys.parents:
-      return { parents: asArray(value, 'parents').map(asDigest) }
+      return { parents: parentsOf(decodeCbor(encoded)) }
     case keys.created:
-      return { created: asInteger(value, 'created') }
+      return { created: createdOf(decodeCbor(encoded)) }
     case keys.hardLinks: {
-      const hardLinks = asArray(value, 'hard links').map(asHardLinkGroup)
-      checkHardLinks(hardLinks)
+      const hardLinks = decodeHardLinks(encoded)
+      if (hardLinks.length === 0) throw invalid('hard links are empty')
       return { hardLinks }
     }
     case keys.modificationTimes:
-      return { modificationTimes: asBytes(value, 'modification times') }
+      return { modificationTimes: modificationTimesOf(decodeCbor(encoded)) }
     default:
       throw invalid(`unknown critical key ${key}: made by a newer version`)
   }
 }
 
-// Groups ascend by first member, members ascend, no ordinal stands twice: one form only.
-function checkHardLinks(groups: readonly HardLinkGroup[]): void {
-  const seen = new Set<number>()
-  let beforeFirst = -1
-  for (const group of groups) {
-    if (group.length < 2) throw invalid('a hard-link group has fewer than two members')
-    let before = -1
-    for (const ordinal of group) {
-      if (ordinal <= before) throw invalid('members of a hard-link group do not ascend')
-      if (seen.has(ordinal)) throw invalid(`entry ${ordinal} is in two hard-link groups`)
-      seen.add(ordinal)
-      before = ordinal
-    }
-    const first = group[0] ?? 0
-    if (first <= beforeFirst) throw invalid('hard-link groups do not ascend')
-    beforeFirst = first
+function parentsOf(value: CborValue): Digest[] {
+  if (!Array.isArray(value) || value.length === 0) {
+    throw invalid('parents are no array with members')
   }
+  return value.map((parent: unknown) => {
+    const digest = parent instanceof Uint8Array ? findDigestBytes(parent) : undefined
+    if (digest === undefined) throw invalid('a parent is no digest')
+    return digest
+  })
 }
 
-const configKeys = {
-  command: 1,
-  environment: 2,
-  workingFolder: 3,
-  user: 4,
-  labels: 5,
-  annotations: 6,
-} as const
-
-function configToCbor(config: ApplicationConfig): CborValue {
-  const map = new Map<CborKey, CborValue>()
-  const { command, environment, workingFolder, user, labels, annotations } = config
-  if (command !== undefined) map.set(configKeys.command, command)
-  if (environment !== undefined) map.set(configKeys.environment, environment)
-  if (workingFolder !== undefined) map.set(configKeys.workingFolder, workingFolder)
-  if (user !== undefined) map.set(configKeys.user, user)
-  if (labels !== undefined) map.set(configKeys.labels, new Map(Object.entries(labels)))
-  if (annotations !== undefined) {
-    map.set(configKeys.annotations, new Map(Object.entries(annotations)))
-  }
-  return map
-}
-
-function configFromCbor(value: CborValue): ApplicationConfig {
-  let config: ApplicationConfig = {}
-  for (const [key, member] of asMap(value, 'config')) {
-    config = { ...config, ...configMember(key, member) }
-  }
-  return config
-}
-
-function configMember(key: CborKey, value: CborValue): ApplicationConfig {
-  switch (key) {
-    case configKeys.command:
-      return { command: asArray(value, 'command').map(item => asText(item, 'command')) }
-    case configKeys.environment:
-      return {
-        environment: asArray(value, 'environment').map(item =>
-          asText(item, 'environment'),
-        ),
-      }
-    case configKeys.workingFolder:
-      return { workingFolder: asText(value, 'working folder') }
-    case configKeys.user:
-      return { user: asText(value, 'user') }
-    case configKeys.labels:
-      return { labels: asTextMap(value, 'labels') }
-    case configKeys.annotations:
-      return { annotations: asTextMap(value, 'annotations') }
-    default:
-      throw invalid(`unknown config key ${key}`)
-  }
-}
-
-function asArray(value: CborValue, field: string): readonly CborValue[] {
-  if (!Array.isArray(value)) throw invalid(`${field} is no array`)
-  return value as readonly CborValue[]
-}
-
-function asMap(value: CborValue, field: string): ReadonlyMap<CborKey, CborValue> {
-  if (!(value instanceof Map)) throw invalid(`${field} is no map`)
-  return value
-}
-
-function asText(value: CborValue, field: string): string {
-  if (typeof value !== 'string') throw invalid(`${field} is no text`)
-  return value
-}
-
-function asTextMap(value: CborValue, field: string): Record<string, string> {
-  const entries = [...asMap(value, field)].map(([key, member]) => [
-    asText(key, field),
-    asText(member, field),
-  ])
-  return Object.fromEntries(entries) as Record<string, string>
-}
-
-function asBytes(value: CborValue, field: string): Buffer {
-  if (!(value instanceof Uint8Array)) throw invalid(`${field} is no byte string`)
-  return Buffer.from(value)
-}
-
-function asInteger(value: CborValue, field: string): bigint {
+function createdOf(value: CborValue): bigint {
   if (typeof value !== 'number' && typeof value !== 'bigint') {
-    throw invalid(`${field} is no integer`)
+    throw invalid('the creation time is no integer')
   }
-  return BigInt(value)
+  const created = BigInt(value)
+  if (created < minCreated || created > maxCreated) {
+    throw invalid(`the creation time is beyond 64 bits: found ${created}`)
+  }
+  return created
 }
 
-function asOrdinal(value: CborValue): number {
-  const ordinal = asInteger(value, 'an entry ordinal')
-  if (ordinal < 0n || ordinal > 0xffff_ffffn)
-    throw invalid(`no entry ordinal: ${ordinal}`)
-  return Number(ordinal)
-}
-
-function asHardLinkGroup(value: CborValue): HardLinkGroup {
-  return asArray(value, 'a hard-link group').map(asOrdinal)
-}
-
-function asDigest(value: CborValue): Digest {
-  return parseDigestBytes(asBytes(value, 'a parent digest'))
+function modificationTimesOf(value: CborValue): Buffer {
+  if (!Buffer.isBuffer(value) || value.length === 0) {
+    throw invalid('modification times are no byte string with content')
+  }
+  return value
 }
 
 function invalid(problem: string): InvalidObjectError {

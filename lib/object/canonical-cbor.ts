@@ -1,10 +1,10 @@
-import { Decoder, Encoder } from 'cbor-x'
-import { InvalidObjectError } from '../errors.js'
+import { InvalidArgumentError } from '../errors.js'
+import { type CborHead, encodeCborHead, invalidCbor, readCborHead } from './cbor-head.js'
 
 /**
  * A value of the CBOR subset that extensions use: integers, byte strings, text strings,
- * arrays, and maps with integer or text keys. Integers from 2^32 on are BigInt when
- * decoded; both forms are accepted when encoding.
+ * arrays, and maps with integer or text keys. Decoded integers beyond 2^53-1 are BigInt,
+ * others numbers; both forms are accepted when encoding.
  */
 export type CborValue =
   | number
@@ -17,180 +17,285 @@ export type CborValue =
 /** A map key of the subset. */
 export type CborKey = number | bigint | string
 
-/** Levels of arrays and maps in one value. */
+/** One key of a map with its encoded value. */
+export type CborMember = { readonly key: bigint; readonly value: Uint8Array }
+
+/** Levels of arrays, maps and tags in one value. */
 const maxDepth = 16
 
-const encoder = new Encoder({
-  useRecords: false,
-  variableMapSize: true,
-  tagUint8Array: false,
-  mapsAsObjects: false,
-})
-const decoder = new Decoder({ useRecords: false, mapsAsObjects: false })
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+/** Members of all arrays and maps of one decoded value. */
+const maxItems = 65_536
 
-/** Encodes deterministically (RFC 8949 section 4.2.1). */
+const maxArgument = 2n ** 64n - 1n
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const loneSurrogate = /\p{Cs}/u
+
+/**
+ * Encodes deterministically (RFC 8949 section 4.2.1).
+ *
+ * Throws InvalidArgumentError for a number that is no integer of 64 bits and for text
+ * that has no UTF-8 form.
+ */
 export function encodeCbor(value: CborValue): Buffer {
-  return Buffer.from(encoder.encode(canonical(value)))
+  const parts: Uint8Array[] = []
+  appendValue(parts, value)
+  return Buffer.concat(parts)
 }
 
 /**
- * Decodes exactly one value; throws InvalidObjectError.
+ * Decodes exactly one value of the subset; throws InvalidObjectError.
  *
  * Accepts the deterministic encoding only: shortest lengths, definite lengths, map keys
- * ascending by their encoded bytes and each once, at most 16 levels deep.
+ * ascending by their encoded bytes and each once, at most 16 levels deep, at most 65,536
+ * members in all.
  */
 export function decodeCbor(bytes: Uint8Array): CborValue {
-  const end = checkCbor(bytes, 0)
-  if (end !== bytes.length) throw invalid(end, `expected the end of the value`)
-  return decoder.decode(bytes) as CborValue
+  const end = checkItem(bytes, 0, 'subset')
+  if (end !== bytes.length) throw invalidCbor(end, 'expected the end of the value')
+  return buildValue(bytes)
 }
 
-/** One key of a map with the place of its encoded value. */
-export type CborMember = { readonly key: bigint; readonly value: Uint8Array }
+/** Which values may stand in a map that is split: those of the subset, or any. */
+export type CborRule = 'subset' | 'any'
 
 /**
  * Splits a map with unsigned integer keys into its members, values still encoded.
  *
- * The whole of `bytes` must be that map, in deterministic encoding.
+ * The whole of `bytes` must be that map, in deterministic encoding. `ruleOf` tells what
+ * the value of a key may hold: `any` also allows floats, tags, simple values and keys of
+ * every kind. Throws InvalidObjectError.
  */
-export function splitCborMap(bytes: Uint8Array): CborMember[] {
-  const head = readHead(bytes, 0)
-  if (head.major !== 5) throw invalid(0, 'expected a map')
-  const end = checkCbor(bytes, 0)
-  if (end !== bytes.length) throw invalid(end, 'expected the end of the map')
+export function splitCborMap(
+  bytes: Uint8Array,
+  ruleOf: (key: bigint) => CborRule,
+): CborMember[] {
+  const head = readCborHead(bytes, 0)
+  if (head.major !== 5) throw invalidCbor(0, 'expected a map')
   const members: CborMember[] = []
   let offset = head.next
+  let before = -1n
+  // Every member takes bytes, so a count that lies runs into the end of them.
   for (let index = 0n; index < head.argument; index++) {
-    const key = readHead(bytes, offset)
-    if (key.major !== 0) throw invalid(offset, 'expected an unsigned integer key')
-    const valueEnd = checkCbor(bytes, key.next)
-    members.push({ key: key.argument, value: bytes.subarray(key.next, valueEnd) })
-    offset = valueEnd
+    const key = readCborHead(bytes, offset)
+    if (key.major !== 0) throw invalidCbor(offset, 'expected an unsigned integer key')
+    if (key.argument <= before) {
+      throw invalidCbor(offset, 'map keys are not in ascending order, each once')
+    }
+    before = key.argument
+    offset = checkItem(bytes, key.next, ruleOf(key.argument))
+    members.push({ key: key.argument, value: bytes.subarray(key.next, offset) })
   }
+  if (offset !== bytes.length) throw invalidCbor(offset, 'expected the end of the map')
   return members
 }
 
 /** Joins members, ascending by key and each once, into an encoded map. */
 export function joinCborMap(members: readonly CborMember[]): Buffer {
-  const parts: Uint8Array[] = [encodeHead(5, members.length)]
-  for (const { key, value } of members) parts.push(encodeCbor(key), value)
+  const parts = [encodeCborHead(5, BigInt(members.length))]
+  for (const { key, value } of members) {
+    parts.push(encodeCborHead(0, key), Buffer.from(value))
+  }
   return Buffer.concat(parts)
 }
 
-function canonical(value: CborValue): unknown {
-  if (typeof value === 'number') {
-    // From 2^32 on the encoder writes a number as a float, a BigInt as an integer.
-    if (!Number.isSafeInteger(value)) throw new TypeError(`not an integer: ${value}`)
-    return Math.abs(value) < 2 ** 32 ? value : BigInt(value)
-  }
-  if (typeof value === 'bigint') {
-    const small = value > -(2n ** 32n) && value < 2n ** 32n
-    return small ? Number(value) : value
-  }
-  if (typeof value === 'string') return value
-  if (value instanceof Uint8Array) return Buffer.from(value)
-  if (value instanceof Map) return canonicalMap(value)
-  return (value as readonly CborValue[]).map(canonical)
+/** Throws InvalidObjectError unless the bytes are exactly one deterministic item. */
+export function checkCbor(bytes: Uint8Array, rule: CborRule): void {
+  const end = checkItem(bytes, 0, rule)
+  if (end !== bytes.length) throw invalidCbor(end, 'expected the end of the value')
 }
 
-function canonicalMap(map: ReadonlyMap<CborKey, CborValue>): Map<unknown, unknown> {
-  const members = [...map].map(([key, value]) => ({
-    key,
-    encoded: encodeCbor(key),
-    value,
-  }))
-  members.sort((one, other) => Buffer.compare(one.encoded, other.encoded))
-  return new Map(members.map(({ key, value }) => [canonical(key), canonical(value)]))
-}
-
-function encodeHead(major: number, argument: number): Uint8Array {
-  // The encoder's own heads for integers and map sizes differ in the major type alone.
-  const head = encodeCbor(argument)
-  head[0] = (head[0] ?? 0) | (major << 5)
-  return head
-}
-
-type Head = { readonly major: number; readonly argument: bigint; readonly next: number }
-
-function readHead(bytes: Uint8Array, offset: number): Head {
-  const first = bytes[offset]
-  if (first === undefined) throw invalid(offset, 'the value is cut off')
-  const major = first >> 5
-  const info = first & 0x1f
-  if (info < 24) return { major, argument: BigInt(info), next: offset + 1 }
-  if (info > 27) throw invalid(offset, 'indefinite and reserved lengths are not allowed')
-  const width = 1 << (info - 24)
-  if (offset + 1 + width > bytes.length) throw invalid(offset, 'the value is cut off')
-  let argument = 0n
-  for (let index = 1; index <= width; index++) {
-    argument = (argument << 8n) | BigInt(bytes[offset + index] ?? 0)
+function appendValue(parts: Uint8Array[], value: CborValue): void {
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    parts.push(encodeInteger(value))
+  } else if (typeof value === 'string') {
+    if (loneSurrogate.test(value)) {
+      throw new InvalidArgumentError('text with half a surrogate pair has no UTF-8 form')
+    }
+    const bytes = Buffer.from(value)
+    parts.push(encodeCborHead(3, BigInt(bytes.length)), bytes)
+  } else if (value instanceof Uint8Array) {
+    parts.push(encodeCborHead(2, BigInt(value.length)), value)
+  } else if (value instanceof Map) {
+    appendMap(parts, value as ReadonlyMap<CborKey, CborValue>)
+  } else {
+    const items = value as readonly CborValue[]
+    parts.push(encodeCborHead(4, BigInt(items.length)))
+    for (const item of items) appendValue(parts, item)
   }
-  const least = width === 1 ? 24n : 1n << BigInt(4 * width)
-  if (argument < least) throw invalid(offset, 'a number is not in its shortest form')
-  return { major, argument, next: offset + 1 + width }
+}
+
+function appendMap(parts: Uint8Array[], map: ReadonlyMap<CborKey, CborValue>): void {
+  const members = [...map].map(([key, value]) => ({ key: encodeCbor(key), value }))
+  members.sort((one, other) => Buffer.compare(one.key, other.key))
+  parts.push(encodeCborHead(5, BigInt(members.length)))
+  for (const { key, value } of members) {
+    parts.push(key)
+    appendValue(parts, value)
+  }
+}
+
+function encodeInteger(value: number | bigint): Buffer {
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError(`not an integer: ${value}`)
+  }
+  const integer = BigInt(value)
+  const argument = integer >= 0n ? integer : -1n - integer
+  if (argument > maxArgument) {
+    throw new InvalidArgumentError(`not an integer of 64 bits: ${integer}`)
+  }
+  return encodeCborHead(integer >= 0n ? 0 : 1, argument)
+}
+
+type Level = {
+  readonly isMap: boolean
+  /** Items still to come; in a map, keys and values count. */
+  left: number
+  itemStart: number
+  beforeKey: Uint8Array | undefined
 }
 
 // Walks one value without building it, so that hostile lengths and depths cost nothing.
 // Returns the offset behind it.
-function checkCbor(bytes: Uint8Array, start: number): number {
-  type Level = { left: bigint; isMap: boolean; beforeKey: Uint8Array | undefined }
+function checkItem(bytes: Uint8Array, start: number, rule: CborRule): number {
   const levels: Level[] = []
   let offset = start
+  let items = 0
   for (;;) {
     const level = levels.at(-1)
-    const isKey = level?.isMap === true && level.left % 2n === 0n
-    const itemStart = offset
-    const head = readHead(bytes, offset)
-    offset = head.next
-    if (isKey && head.major !== 0 && head.major !== 1 && head.major !== 3) {
-      throw invalid(itemStart, 'a map key is neither an integer nor text')
-    }
-    if (head.major === 2 || head.major === 3) {
-      offset = checkString(bytes, head)
-    } else if (head.major === 4 || head.major === 5) {
-      const items = head.major === 5 ? head.argument * 2n : head.argument
-      if (items > BigInt(bytes.length - offset)) {
-        throw invalid(itemStart, `${head.argument} members take more bytes than are left`)
-      }
+    if (level !== undefined) level.itemStart = offset
+    const head = readCborHead(bytes, offset)
+    if (rule === 'subset') checkSubset(head, offset, level)
+    const opened = openedItems(bytes, head, offset)
+    if (opened !== undefined) {
       if (levels.length >= maxDepth)
-        throw invalid(itemStart, `more than ${maxDepth} levels`)
-      levels.push({ left: items, isMap: head.major === 5, beforeKey: undefined })
-    } else if (head.major > 5) {
-      throw invalid(itemStart, 'tags, floats and simple values are not allowed')
-    }
-    if (isKey) {
-      const key = bytes.subarray(itemStart, offset)
-      if (level.beforeKey !== undefined && Buffer.compare(level.beforeKey, key) >= 0) {
-        throw invalid(itemStart, 'map keys are not in ascending order, each once')
+        throw invalidCbor(offset, `more than ${maxDepth} levels`)
+      items += opened
+      if (rule === 'subset' && items > maxItems) {
+        throw invalidCbor(offset, `more than ${maxItems} members`)
       }
-      level.beforeKey = key
     }
-    if (level !== undefined) level.left -= 1n
-    while (levels.at(-1)?.left === 0n) levels.pop()
-    if (levels.length === 0) return offset
+    offset = head.major === 2 || head.major === 3 ? checkString(bytes, head) : head.next
+    if (opened !== undefined && opened > 0) {
+      const isMap = head.major === 5
+      levels.push({ isMap, left: opened, itemStart: offset, beforeKey: undefined })
+    } else if (endItem(bytes, levels, offset)) {
+      return offset
+    }
   }
 }
 
-function checkString(bytes: Uint8Array, head: Head): number {
+// How many items stand in an array, map or tag; undefined for all others.
+function openedItems(
+  bytes: Uint8Array,
+  head: CborHead,
+  offset: number,
+): number | undefined {
+  if (head.major === 6) return 1
+  if (head.major !== 4 && head.major !== 5) return undefined
+  const items = head.major === 5 ? head.argument * 2n : head.argument
+  if (items > BigInt(bytes.length - head.next)) {
+    throw invalidCbor(offset, `${head.argument} members take more bytes than are left`)
+  }
+  return Number(items)
+}
+
+// Counts an item that has ended in what it stands in, and what ends with it. True when
+// nothing is open any more.
+function endItem(bytes: Uint8Array, levels: Level[], end: number): boolean {
+  for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+    if (level.isMap && level.left % 2 === 0) {
+      const key = bytes.subarray(level.itemStart, end)
+      if (level.beforeKey !== undefined && Buffer.compare(level.beforeKey, key) >= 0) {
+        throw invalidCbor(
+          level.itemStart,
+          'map keys are not in ascending order, each once',
+        )
+      }
+      level.beforeKey = key
+    }
+    level.left -= 1
+    if (level.left > 0) return false
+    levels.pop()
+  }
+  return true
+}
+
+function checkSubset(head: CborHead, offset: number, level: Level | undefined): void {
+  if (head.major > 5) {
+    throw invalidCbor(offset, 'tags, floats and simple values are not allowed')
+  }
+  const isKey = level?.isMap === true && level.left % 2 === 0
+  if (isKey && head.major !== 0 && head.major !== 1 && head.major !== 3) {
+    throw invalidCbor(offset, 'a map key is neither an integer nor text')
+  }
+}
+
+function checkString(bytes: Uint8Array, head: CborHead): number {
   if (head.argument > BigInt(bytes.length - head.next)) {
-    throw invalid(head.next, `a string of ${head.argument} bytes is cut off`)
+    throw invalidCbor(head.next, `a string of ${head.argument} bytes is cut off`)
   }
   const end = head.next + Number(head.argument)
   if (head.major === 3) {
     try {
       utf8.decode(bytes.subarray(head.next, end))
     } catch (error) {
-      if (error instanceof TypeError) throw invalid(head.next, 'a text is not UTF-8')
+      if (error instanceof TypeError) throw invalidCbor(head.next, 'a text is not UTF-8')
       throw error
     }
   }
   return end
 }
 
-function invalid(offset: number, problem: string): InvalidObjectError {
-  return new InvalidObjectError(`invalid CBOR at byte ${offset}: ${problem}`, {
-    what: 'CBOR',
-    offset,
-  })
+type Building = {
+  readonly isMap: boolean
+  readonly items: CborValue[]
+  readonly count: number
+}
+
+// For bytes that checkItem has accepted under the subset rule.
+function buildValue(bytes: Uint8Array): CborValue {
+  const open: Building[] = []
+  let offset = 0
+  for (;;) {
+    const head = readCborHead(bytes, offset)
+    offset = head.next
+    let value: CborValue
+    if (head.major === 4 || head.major === 5) {
+      const isMap = head.major === 5
+      const count = Number(head.argument) * (isMap ? 2 : 1)
+      if (count > 0) {
+        open.push({ isMap, items: [], count })
+        continue
+      }
+      value = isMap ? new Map() : []
+    } else if (head.major === 2 || head.major === 3) {
+      const string = bytes.subarray(offset, offset + Number(head.argument))
+      offset += string.length
+      value = head.major === 2 ? Buffer.from(string) : utf8.decode(string)
+    } else {
+      value = integerOf(head)
+    }
+    for (;;) {
+      const building = open.at(-1)
+      if (building === undefined) return value
+      building.items.push(value)
+      if (building.items.length < building.count) break
+      open.pop()
+      value = building.isMap ? mapOf(building.items) : building.items
+    }
+  }
+}
+
+function integerOf({ major, argument }: CborHead): number | bigint {
+  const integer = major === 0 ? argument : -1n - argument
+  const small = Number(integer)
+  return Number.isSafeInteger(small) ? small : integer
+}
+
+function mapOf(items: readonly CborValue[]): ReadonlyMap<CborKey, CborValue> {
+  const map = new Map<CborKey, CborValue>()
+  for (let index = 0; index + 1 < items.length; index += 2) {
+    map.set(items[index] as CborKey, items[index + 1] as CborValue)
+  }
+  return map
 }

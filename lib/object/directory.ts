@@ -46,9 +46,11 @@ const noBytes = Buffer.alloc(0)
 // u32 count and u64 size of 0.
 const noTotals = Buffer.alloc(12)
 
-/** Bytes of the symlink target that Linux can make: PATH_MAX less the NUL. */
+/** Payload bytes of an empty directory: the smallest one. */
+export const minDirectoryBytes = 4
+
+/** Bytes of the longest symlink target that Linux can make: PATH_MAX less the NUL. */
 const maxTargetBytes = 4095
-const minDirectoryBytes = 4
 const smallSizeLimit = 2 ** 52
 const maxCount = 0xffff_ffffn
 const maxSize = 0xffff_ffff_ffff_ffffn

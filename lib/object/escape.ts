@@ -26,10 +26,14 @@ export function escapeBytes(bytes: Uint8Array): string {
   return text
 }
 
-/** Reads what escapeBytes wrote, and any text without backslashes, as bytes. */
+/**
+ * Reads what escapeBytes wrote, and any text without backslashes, as bytes.
+ *
+ * A backslash that starts no escape stands for itself.
+ */
 export function unescapeBytes(text: string): Buffer {
   const parts: Buffer[] = []
-  for (const [piece] of text.matchAll(/\\\\|\\x[0-9a-f]{2}|[^\\]+|\\/g)) {
+  for (const [piece] of text.matchAll(/\\\\|\\x[0-9a-fA-F]{2}|[^\\]+|\\/g)) {
     if (piece === '\\\\') parts.push(Buffer.from('\\'))
     else if (piece.startsWith('\\x')) parts.push(Buffer.from(piece.slice(2), 'hex'))
     else parts.push(Buffer.from(piece))
@@ -39,6 +43,9 @@ export function unescapeBytes(text: string): Buffer {
 
 function findPlainText(bytes: Uint8Array): string | undefined {
   if (bytes.includes(0x5c)) return undefined
+  if (bytes.every(byte => byte >= 0x20 && byte < 0x7f)) {
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+  }
   try {
     const text = decoder.decode(bytes)
     return unprintable.test(text) ? undefined : text

@@ -1,6 +1,7 @@
-import { InvalidObjectError } from '../errors.js'
+import { InvalidObjectError, NotRepresentableError } from '../errors.js'
 import { ByteReader } from './byte-reader.js'
 import { ByteWriter } from './byte-writer.js'
+import { escapeBytes } from './escape.js'
 import { type EntryKind, findKindOfMode, hasOnlyKnownBits } from './file-mode.js'
 import type { Strictness } from './strictness.js'
 
@@ -22,23 +23,31 @@ export type Header = {
 /** Payload bytes of a header without extended attributes: the smallest one. */
 export const minHeaderBytes = 18
 
-/** Encodes: u32 mode, rdev, uid, gid, u16 count, then LP(key) LP(value) each. */
+/**
+ * Encodes: u32 mode, rdev, uid, gid, u16 count, then LP(key) LP(value) each.
+ *
+ * Throws NotRepresentableError for what does not fit its field, InvalidObjectError for a
+ * header that a strict decoder would refuse.
+ */
 export function encodeHeader(header: Header): Buffer {
+  const { mode, rdev, uid, gid, xattrs } = header
   const writer = new ByteWriter(64)
-  writer
-    .u32(header.mode, 'mode')
-    .u32(header.rdev, 'rdev')
-    .u32(header.uid, 'uid')
-    .u32(header.gid, 'gid')
-  if (header.xattrs.length > 0xffff) {
-    throw new InvalidObjectError(
-      `too many extended attributes: expected at most 65535, found ${header.xattrs.length}`,
+  writer.u32(mode, 'mode').u32(rdev, 'rdev').u32(uid, 'uid').u32(gid, 'gid')
+  if (xattrs.length > 0xffff) {
+    throw new NotRepresentableError(
+      `too many extended attributes: expected at most 65535, found ${xattrs.length}`,
+      { field: 'extended attributes', found: xattrs.length },
     )
   }
-  writer.u16(header.xattrs.length)
-  for (const { key, value } of header.xattrs) {
+  const problem = findHeaderProblem(header)
+  if (problem !== undefined) {
+    throw new InvalidObjectError(`invalid header: ${problem}`, { what: 'header' })
+  }
+  writer.u16(xattrs.length)
+  for (const { key, value } of xattrs) {
     writer.prefixed(key, 'extended attribute key')
-    writer.prefixed(value, `extended attribute ${key.toString('latin1')}`)
+    if (value.length > 0xffff) throw valueTooLong(key, value)
+    writer.prefixed(value, 'extended attribute value')
   }
   return writer.finish()
 }
@@ -59,7 +68,8 @@ export function decodeHeader(payload: Uint8Array, strictness: Strictness): Heade
   const header = { mode, rdev, uid, gid, xattrs }
   if (strictness === 'strict') {
     reader.end()
-    checkHeader(reader, header)
+    const problem = findHeaderProblem(header)
+    if (problem !== undefined) throw reader.invalid(problem)
   }
   return header
 }
@@ -86,25 +96,31 @@ function readXattrs(reader: ByteReader): Xattr[] {
   return xattrs
 }
 
-function checkHeader(reader: ByteReader, header: Header): void {
-  const kind = kindOfHeader(header)
-  if (!hasOnlyKnownBits(header.mode)) {
-    throw reader.invalid(`unknown bits in mode ${hex(header.mode)}`)
-  }
+function findHeaderProblem({ mode, rdev, xattrs }: Header): string | undefined {
+  const kind = findKindOfMode(mode)
+  if (kind === undefined) return `mode ${hex(mode)} names more than one type`
+  if (!hasOnlyKnownBits(mode)) return `unknown bits in mode ${hex(mode)}`
   const isDevice = kind === 'block-device' || kind === 'char-device'
-  if (!isDevice && header.rdev !== 0) {
-    throw reader.invalid(`a ${kind} has no device number: found ${hex(header.rdev)}`)
-  }
+  if (!isDevice && rdev !== 0) return `a ${kind} has no device number: found ${hex(rdev)}`
   let before: Buffer | undefined
-  for (const { key } of header.xattrs) {
+  for (const { key } of xattrs) {
     if (key.length === 0 || key.includes(0)) {
-      throw reader.invalid('an xattr key is empty or holds a NUL byte')
+      return 'an xattr key is empty or holds a NUL byte'
     }
     if (before !== undefined && Buffer.compare(before, key) >= 0) {
-      throw reader.invalid('xattr keys are not in ascending order, each once')
+      return 'xattr keys are not in ascending order, each once'
     }
     before = key
   }
+  return undefined
+}
+
+function valueTooLong(key: Buffer, value: Buffer): NotRepresentableError {
+  const shown = escapeBytes(key)
+  return new NotRepresentableError(
+    `extended attribute ${shown} is too long: expected at most 65535 bytes, found ${value.length}`,
+    { field: 'extended attribute', key: shown, found: value.length },
+  )
 }
 
 function hex(value: number): string {

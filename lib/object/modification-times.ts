@@ -1,4 +1,4 @@
-import { InvalidObjectError } from '../errors.js'
+import { InvalidObjectError, NotRepresentableError } from '../errors.js'
 
 /** A modification time: whole seconds since 1970-01-01 UTC, and nanoseconds 0 to 999999999. */
 export type ModificationTime = { readonly seconds: bigint; readonly nanoseconds: number }
@@ -17,14 +17,22 @@ export class ModificationTimesEncoder {
   #length = 0
   #before = 0n
 
+  /** Throws NotRepresentableError for a time beyond 64 bits of seconds. */
   add(time: ModificationTime): void {
+    const { seconds, nanoseconds } = time
+    if (seconds < minSeconds || seconds > maxSeconds || !isNanoseconds(nanoseconds)) {
+      throw new NotRepresentableError(
+        `a modification time does not fit: ${seconds} s and ${nanoseconds} ns`,
+        { seconds: String(seconds), nanoseconds },
+      )
+    }
     if (this.#length + 32 > this.#bytes.length) {
       this.#bytes = Buffer.concat([this.#bytes, Buffer.allocUnsafe(this.#bytes.length)])
     }
-    const delta = time.seconds - this.#before
-    this.#before = time.seconds
+    const delta = seconds - this.#before
+    this.#before = seconds
     this.#varint(delta >= 0n ? delta * 2n : -delta * 2n - 1n)
-    this.#varint(BigInt(time.nanoseconds))
+    this.#varint(BigInt(nanoseconds))
   }
 
   finish(): Buffer {
@@ -39,6 +47,10 @@ export class ModificationTimesEncoder {
     }
     this.#bytes[this.#length++] = Number(left)
   }
+}
+
+function isNanoseconds(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 999_999_999
 }
 
 /** Reads modification times in walk order; throws InvalidObjectError. */

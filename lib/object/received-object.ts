@@ -1,18 +1,25 @@
 import { InvalidObjectError } from '../errors.js'
 import {
   applicationDependencies,
-  applicationTotals,
   decodeApplication,
+  exactApplicationTotals,
 } from './application.js'
-import type { Descriptor, SubObjectTotals } from './descriptor.js'
+import type { Descriptor } from './descriptor.js'
 import { algorithmOf, type Digest } from './digest.js'
-import { decodeDirectory, directoryDependencies, totalsOf } from './directory.js'
+import {
+  decodeDirectory,
+  directoryDependencies,
+  type ExactTotals,
+  exactTotalsOf,
+} from './directory.js'
 import { decodeHeader } from './header.js'
 import type { ObjectType } from './object-type.js'
 import type { Strictness } from './strictness.js'
 
 /** Payload bytes of the largest header, directory or application that is accepted. */
 export const maxMetadataBytes = 64 * 1024 * 1024
+
+const nothing: ExactTotals = { count: 0n, size: 0n }
 
 /** What an object refers to, in the order of format section 5 step 3; files: nothing. */
 export function dependenciesOf(
@@ -31,24 +38,28 @@ export function dependenciesOf(
 /**
  * Checks a received header, directory or application whose digest is already verified.
  *
- * It must be in its one strict form, refer only to digests of its own algorithm, and have
- * exactly the totals that `descriptor` announced. Returns its dependencies.
+ * It must have the announced size, be in its one strict form, refer only to digests of its
+ * own algorithm, and have exactly the totals that `descriptor` announced. Returns its
+ * dependencies; throws InvalidObjectError.
  */
 export function parseReceivedObject(
   descriptor: Descriptor,
   payload: Uint8Array,
 ): Descriptor[] {
-  const { dependencies, totals } = parseStrictly(descriptor.type, payload)
-  checkOneAlgorithm(descriptor.digest, dependencies)
-  if (
-    totals.subObjectCount !== descriptor.subObjectCount ||
-    totals.subObjectsSize !== descriptor.subObjectsSize
-  ) {
+  const { digest, type, size, subObjectCount, subObjectsSize } = descriptor
+  if (payload.length !== size) {
     throw new InvalidObjectError(
-      `${descriptor.type} ${descriptor.digest} has wrong totals: expected ` +
-        `${descriptor.subObjectCount} and ${descriptor.subObjectsSize} as announced, ` +
-        `found ${totals.subObjectCount} and ${totals.subObjectsSize}`,
-      { digest: descriptor.digest, type: descriptor.type },
+      `${type} ${digest} has another size: expected ${size} bytes, found ${payload.length}`,
+      { digest, type, expected: size, found: payload.length },
+    )
+  }
+  const { dependencies, totals } = parseStrictly(type, payload)
+  checkOneAlgorithm(digest, dependencies)
+  if (totals.count !== BigInt(subObjectCount) || totals.size !== subObjectsSize) {
+    throw new InvalidObjectError(
+      `${type} ${digest} has wrong totals: expected ${subObjectCount} references and ` +
+        `${subObjectsSize} bytes as announced, found ${totals.count} and ${totals.size}`,
+      { digest, type },
     )
   }
   return dependencies
@@ -59,14 +70,15 @@ export function checkOneAlgorithm(
   digest: Digest,
   dependencies: readonly Descriptor[],
 ): void {
-  const own = algorithmOf(digest)
+  const own = digest.slice(0, 2)
   for (const dependency of dependencies) {
-    const found = algorithmOf(dependency.digest)
-    if (found.id !== own.id) {
+    if (!dependency.digest.startsWith(own)) {
+      const expected = algorithmOf(digest).name
+      const found = algorithmOf(dependency.digest).name
       throw new InvalidObjectError(
-        `${digest} refers to a digest of another algorithm: expected ${own.name}, ` +
-          `found ${found.name} in ${dependency.digest}`,
-        { digest, expected: own.name, found: found.name },
+        `${digest} refers to a digest of another algorithm: expected ${expected}, ` +
+          `found ${found} in ${dependency.digest}`,
+        { digest, expected, found },
       )
     }
   }
@@ -75,27 +87,27 @@ export function checkOneAlgorithm(
 function parseStrictly(
   type: ObjectType,
   payload: Uint8Array,
-): { dependencies: Descriptor[]; totals: SubObjectTotals } {
+): { dependencies: Descriptor[]; totals: ExactTotals } {
   switch (type) {
     case 'header':
       decodeHeader(payload, 'strict')
-      return { dependencies: [], totals: { subObjectCount: 0, subObjectsSize: 0n } }
+      return { dependencies: [], totals: nothing }
     case 'directory': {
       const directory = decodeDirectory(payload, 'strict')
       return {
         dependencies: directoryDependencies(directory),
-        totals: totalsOf(directory),
+        totals: exactTotalsOf(directory),
       }
     }
     case 'application': {
       const application = decodeApplication(payload, 'strict')
       return {
         dependencies: applicationDependencies(application),
-        totals: applicationTotals(application),
+        totals: exactApplicationTotals(application),
       }
     }
     case 'file':
-      return { dependencies: [], totals: { subObjectCount: 0, subObjectsSize: 0n } }
+      return { dependencies: [], totals: nothing }
     default:
       return type satisfies never
   }
