@@ -3,9 +3,9 @@ import {
   LimitExceededError,
   NotRepresentableError,
 } from '../errors.js'
-import type { HardLinkGroup } from '../object/application-extension.js'
 import type { Digest } from '../object/digest.js'
 import type { DirectoryEntry } from '../object/directory.js'
+import type { HardLinkGroup } from '../object/hard-links.js'
 import type { Header } from '../object/header.js'
 import { getApplication } from '../store/typed-object.js'
 import { resolveEntryKind } from './entry-kind.js'

@@ -1,7 +1,7 @@
 import { InvalidObjectError } from '../errors.js'
-import type { HardLinkGroup } from '../object/application-extension.js'
 import type { Digest } from '../object/digest.js'
 import type { Directory, DirectoryEntry } from '../object/directory.js'
+import type { HardLinkGroup } from '../object/hard-links.js'
 import { showPath } from './shown-path.js'
 import { splitTreePath } from './tree-path.js'
 import type { TreeReader } from './tree-reader.js'

@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs'
-import type { HardLinkGroup } from '../object/application-extension.js'
+import type { HardLinkGroup } from '../object/hard-links.js'
 import type { PendingContent } from './pending-directory.js'
 import { describeChange } from './stable-file.js'
 

@@ -1,5 +1,5 @@
 import { linkSync, renameSync, unlinkSync } from 'node:fs'
-import type { HardLinkGroup } from '../object/application-extension.js'
+import type { HardLinkGroup } from '../object/hard-links.js'
 import { isErrno } from '../system/errno.js'
 import type { WorkFolder } from './work-folder.js'
 

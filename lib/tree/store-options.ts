@@ -1,4 +1,4 @@
-import type { ApplicationConfig } from '../object/application-extension.js'
+import type { ApplicationConfig } from '../object/application-config.js'
 import type { Descriptor } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
 import type { SourceProblem } from './source-problem.js'

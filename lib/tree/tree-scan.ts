@@ -1,8 +1,8 @@
 import { type BigIntStats, fstatSync } from 'node:fs'
 import { SourceChangedError } from '../errors.js'
-import type { HardLinkGroup } from '../object/application-extension.js'
 import type { DirectoryLink } from '../object/directory.js'
 import { findNameProblem } from '../object/entry-name.js'
+import type { HardLinkGroup } from '../object/hard-links.js'
 import type { Header } from '../object/header.js'
 import {
   type ModificationTime,
