@@ -1,0 +1,32 @@
+import type { Descriptor } from '../object/descriptor.js'
+import type { Digest } from '../object/digest.js'
+import { objectTypeByte } from '../object/object-type.js'
+
+/**
+ * The objects that a walk has met, each with the type and size under which it was met
+ * first.
+ */
+export class SeenObjects {
+  readonly #links = new Map<Digest, number>()
+
+  /** How many distinct objects were met. */
+  get count(): number {
+    return this.#links.size
+  }
+
+  /** Notes an object: `new`, `same` as before, or `other` type or size than before. */
+  add(descriptor: Descriptor): 'new' | 'same' | 'other' {
+    const link = linkOf(descriptor)
+    const before = this.#links.get(descriptor.digest)
+    if (before === undefined) {
+      this.#links.set(descriptor.digest, link)
+      return 'new'
+    }
+    return before === link ? 'same' : 'other'
+  }
+}
+
+// Exact below 2^51; no file is as large as that, and the larger ones fail their check.
+function linkOf({ type, size }: Descriptor): number {
+  return size * 4 + objectTypeByte(type)
+}
