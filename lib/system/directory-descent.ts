@@ -5,8 +5,10 @@ import {
   fstatSync,
   openSync,
   readlinkSync,
+  statSync,
 } from 'node:fs'
 import { SourceChangedError } from '../errors.js'
+import { isErrno } from './errno.js'
 
 const flags = constants.O_RDONLY | constants.O_DIRECTORY
 const slash = Buffer.from('/')
@@ -25,7 +27,8 @@ export type DescentOptions = {
   /** Directories that stay open at once. */
   readonly window?: number
   /**
-   * `descriptors`: through /proc, as described above; the default where /proc is.
+   * `descriptors`: through /proc, as described above; the default where /proc
+   * shows them.
    * `paths`: by joined paths, for other platforms: bound by PATH_MAX, and a folder above
    * the innermost that is swapped for a link meanwhile would be followed.
    */
@@ -49,9 +52,10 @@ export class DirectoryDescent implements Disposable {
   constructor(folder: string | Buffer, options: DescentOptions = {}) {
     const { window = 64, addressing } = options
     this.#window = Math.max(1, window)
-    this.#descriptors = addressing === 'paths' ? undefined : findDescriptorFolder()
     const path = Buffer.from(folder)
-    this.#push(openSync(path, flags), path)
+    const fd = openSync(path, flags)
+    this.#descriptors = addressing === 'paths' ? undefined : findDescriptorFolder(fd)
+    this.#push(fd, path)
   }
 
   /** Levels below the outermost folder. */
@@ -157,8 +161,17 @@ export function joinPath(folder: Uint8Array, name: Uint8Array): Buffer {
 }
 
 // What /proc/self points to is read once: the kernel would follow that link on each call.
-function findDescriptorFolder(): string | undefined {
-  return hasProcFolder() ? `/proc/${readlinkSync('/proc/self')}/fd/` : undefined
+// A process that has changed its user may not look into its own folder there.
+function findDescriptorFolder(fd: number): string | undefined {
+  try {
+    const folder = `/proc/${readlinkSync('/proc/self')}/fd/`
+    const found = statSync(`${folder}${fd}`, { bigint: true })
+    const { dev, ino } = fstatSync(fd, { bigint: true })
+    return found.dev === dev && found.ino === ino ? folder : undefined
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR')) return undefined
+    throw error
+  }
 }
 
 function closed(): Error {
