@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type * as Koffi from 'koffi'
-import { NativeUnavailableError } from '../errors.js'
+import { InvalidArgumentError, NativeUnavailableError } from '../errors.js'
 
 const require = createRequire(import.meta.url)
 
@@ -57,9 +57,16 @@ export function bindAsync<Values extends readonly unknown[]>(
   }
 }
 
-/** A path or name as C takes it: bytes with a NUL behind them. */
+/**
+ * A path or name as C takes it: bytes with a NUL behind them.
+ *
+ * Throws InvalidArgumentError for one with a NUL inside, which C would cut short.
+ */
 export function cString(text: Uint8Array | string): Buffer {
   const bytes = typeof text === 'string' ? Buffer.from(text) : text
+  if (bytes.includes(0)) {
+    throw new InvalidArgumentError('a path or name for a system call holds a NUL byte')
+  }
   const terminated = Buffer.allocUnsafe(bytes.length + 1)
   terminated.set(bytes)
   terminated[bytes.length] = 0
