@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   fsync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   renameSync,
@@ -22,6 +23,10 @@ export interface FileCalls {
   create(path: string): number
   /** Opens a file or folder so that it can be synced. */
   open(path: string): number
+  /** Opens a log for reading and appending; makes it, mode 0600 less umask. */
+  openLog(path: string): number
+  /** Cuts an open file to a size. */
+  truncate(fd: number, size: number): void
   /** Writes at the current position; may write less than given. */
   write(fd: number, bytes: Uint8Array): number
   close(fd: number): void
@@ -38,10 +43,15 @@ export interface FileCalls {
 const newFile =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
+const log =
+  constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
+
 /** The calls of this system. */
 export const systemFileCalls: FileCalls = {
   create: path => openSync(path, newFile, 0o600),
   open: path => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW),
+  openLog: path => openSync(path, log, 0o600),
+  truncate: ftruncateSync,
   write: (fd, bytes) => writeSync(fd, bytes),
   close: closeSync,
   rename: renameSync,
