@@ -17,6 +17,7 @@ import type {
   ObjectInfo,
   ObjectWriter,
   Publishing,
+  PublishingGuard,
   StoreSession,
   StoreSessionOptions,
 } from './object-store.js'
@@ -37,6 +38,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
   readonly #publisher: LoosePublisher
   readonly #asides = new Set<AsideFile>()
   readonly #fd: number
+  readonly #guard: PublishingGuard
   #turn: Promise<void> = Promise.resolve()
   #isClosed = false
   #failure: unknown
@@ -49,6 +51,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
     this.#staged = new StagedObjects(calls, options.folder)
     this.#fd = calls.open(layout.objects)
     this.#publisher = new LoosePublisher(layout, calls, this.#fd)
+    this.#guard = options.guard ?? (publish => publish())
   }
 
   async has(digests: readonly Digest[]): Promise<Bitmap> {
@@ -97,7 +100,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
           )
         }
       }
-      await this.#orAbandon(async () => {
+      await this.#guarded(async () => {
         await this.#publisher.publish(this.#staged)
         await this.#publisher.syncNames()
       })
@@ -184,18 +187,20 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
     await this.#inTurn(async () => {
       if (this.#staged.length < gradualBatch) return
       this.checkOpen()
-      await this.#orAbandon(() => this.#publisher.publish(this.#staged))
+      await this.#guarded(() => this.#publisher.publish(this.#staged))
     })
   }
 
   /** Data may be lost without a further sign when a sync fails, so nothing is retried. */
-  async #orAbandon(publish: () => Promise<void>): Promise<void> {
-    try {
-      await publish()
-    } catch (error) {
-      this.#failure = error
-      throw error
-    }
+  async #guarded(publish: () => Promise<void>): Promise<void> {
+    await this.#guard(async () => {
+      try {
+        await publish()
+      } catch (error) {
+        this.#failure = error
+        throw error
+      }
+    })
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {

@@ -20,6 +20,7 @@ import type {
   ObjectStore,
   ObjectStream,
   ObjectWriter,
+  PublishingGuard,
   StoreSession,
   StoreSessionOptions,
   WholeObject,
@@ -114,11 +115,13 @@ class MemorySession implements StoreSession, PayloadKeeper {
   readonly #published: Map<Digest, KeptObject>
   readonly #committed = new Map<Digest, KeptObject>()
   readonly #algorithm: Algorithm
+  readonly #guard: PublishingGuard
   #closed = false
 
-  constructor(published: Map<Digest, KeptObject>, { algorithm }: StoreSessionOptions) {
+  constructor(published: Map<Digest, KeptObject>, options: StoreSessionOptions) {
     this.#published = published
-    this.#algorithm = algorithm
+    this.#algorithm = options.algorithm
+    this.#guard = options.guard ?? (publish => publish())
   }
 
   async has(digests: readonly Digest[]): Promise<Bitmap> {
@@ -156,8 +159,10 @@ class MemorySession implements StoreSession, PayloadKeeper {
         )
       }
     }
-    for (const [digest, object] of this.#committed) this.#published.set(digest, object)
-    this.#committed.clear()
+    await this.#guard(async () => {
+      for (const [digest, object] of this.#committed) this.#published.set(digest, object)
+      this.#committed.clear()
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -71,6 +71,9 @@ export interface ObjectStore extends ObjectReader {
  */
 export type Publishing = 'gradual' | 'whole'
 
+/** Runs what makes objects visible to others, once. */
+export type PublishingGuard = (publish: () => Promise<void>) => Promise<void>
+
 /** How a session works. */
 export type StoreSessionOptions = {
   /** Digests of objects that do not name an algorithm themselves. */
@@ -78,6 +81,11 @@ export type StoreSessionOptions = {
   /** An existing folder of this session's own, on the store's filesystem. */
   readonly folder: string
   readonly publishing: Publishing
+  /**
+   * Runs each publishing, for example under a lock. When it throws without running it,
+   * nothing was published, and publishing may be tried again.
+   */
+  readonly guard?: PublishingGuard
 }
 
 /** A small object to be stored. */
