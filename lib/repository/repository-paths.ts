@@ -1,0 +1,30 @@
+import { join } from 'node:path'
+
+/** Where the parts of one repository are (format section 3, docs/format.md). */
+export type RepositoryPaths = {
+  readonly root: string
+  readonly config: string
+  readonly gate: string
+  readonly objects: string
+  readonly tags: string
+  readonly mounts: string
+  readonly tagLogs: string
+  readonly remotes: string
+  readonly temp: string
+  readonly sessions: string
+}
+
+export function repositoryPaths(root: string): RepositoryPaths {
+  return {
+    root,
+    config: join(root, 'config'),
+    gate: join(root, 'gate'),
+    objects: join(root, 'objects'),
+    tags: join(root, 'refs', 'tags'),
+    mounts: join(root, 'refs', 'mounts'),
+    tagLogs: join(root, 'logs', 'tags'),
+    remotes: join(root, 'remotes.json'),
+    temp: join(root, 'temp'),
+    sessions: join(root, 'sessions'),
+  }
+}

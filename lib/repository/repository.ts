@@ -1,0 +1,114 @@
+import { mkdirSync } from 'node:fs'
+import type { ObjectStore } from '../store/object-store.js'
+import type { FileCalls } from '../system/file-calls.js'
+import type { RepositoryConfig } from './config.js'
+import {
+  acquireLock,
+  type LockMode,
+  type LockOptions,
+  type RepositoryLock,
+  withLock,
+} from './lock.js'
+import { MountSet } from './mount-set.js'
+import { RemoteBook } from './remote-book.js'
+import type { RepositoryPaths } from './repository-paths.js'
+import type { BeginOptions, RepositorySession } from './repository-session.js'
+import { type ResolvedRef, resolveRef } from './resolve-ref.js'
+import { listRoots, type Root, type RootOptions } from './roots.js'
+import { type FoundSession, SessionRegistry } from './session-registry.js'
+import { clearStaleTemp } from './stale-temp.js'
+import { TagStore } from './tag-store.js'
+
+/** A repository on disk: objects, and what says which of them matter. */
+export class Repository {
+  /** The real path of its folder. */
+  readonly root: string
+  readonly config: RepositoryConfig
+  readonly objects: ObjectStore
+  readonly tags: TagStore
+  readonly mounts: MountSet
+  readonly remotes: RemoteBook
+  readonly #paths: RepositoryPaths
+  readonly #sessions: SessionRegistry
+
+  constructor(
+    paths: RepositoryPaths,
+    config: RepositoryConfig,
+    objects: ObjectStore,
+    calls: FileCalls,
+  ) {
+    this.root = paths.root
+    this.config = config
+    this.objects = objects
+    this.tags = new TagStore(paths, objects, calls)
+    this.mounts = new MountSet(paths, objects, calls)
+    this.remotes = new RemoteBook(paths, calls)
+    this.#paths = paths
+    this.#sessions = new SessionRegistry(paths)
+  }
+
+  /**
+   * Takes the repository's lock; the caller disposes it, soon.
+   *
+   * Throws LockBusyError after the wait that the options name.
+   */
+  async lock(mode: LockMode, options: LockOptions = {}): Promise<RepositoryLock> {
+    return acquireLock(this.#paths, mode, options)
+  }
+
+  /**
+   * Begins to add objects, having removed what dead sessions left behind; the caller
+   * disposes the session. Publishing takes the shared lock for moments, waiting as the
+   * options say.
+   */
+  async begin(options: BeginOptions): Promise<RepositorySession> {
+    const { purpose, publishing, algorithm = this.config.algorithm, ...wait } = options
+    await this.#sessions.sweep()
+    const registered = await this.#sessions.begin(purpose, wait)
+    try {
+      const { number, folder } = registered
+      mkdirSync(this.#paths.objects, { recursive: true })
+      const objects = await this.objects.begin({
+        algorithm,
+        folder,
+        publishing,
+        guard: publish => withLock(this.#paths, { ...wait, mode: 'shared' }, publish),
+      })
+      const end = async (): Promise<void> => {
+        try {
+          await objects[Symbol.asyncDispose]()
+        } finally {
+          await registered[Symbol.asyncDispose]()
+        }
+      }
+      return { number, folder, objects, [Symbol.asyncDispose]: end }
+    } catch (error) {
+      await registered[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** The sessions that are there, dead ones included. */
+  async sessions(): Promise<FoundSession[]> {
+    return this.#sessions.list()
+  }
+
+  /** Removes what dead sessions, and old temporary files of others, left behind. */
+  async sweep(): Promise<void> {
+    await this.#sessions.sweep()
+    await clearStaleTemp(this.#paths)
+  }
+
+  /**
+   * Finds what a reference names: a tag, `TAG@{n}`, a digest, or the first 8 or more
+   * digits of one; throws RefNotFoundError, AmbiguousRefError.
+   */
+  async resolveRef(text: string): Promise<ResolvedRef> {
+    return resolveRef(text, this)
+  }
+
+  /** Everything that has to be kept, and why. */
+  roots(options: RootOptions = {}): AsyncIterable<Root> {
+    return listRoots(this.tags, this.mounts, options)
+  }
+}
