@@ -88,7 +88,9 @@ export async function planCheckout(
     checkTimes(modificationTimes, countEntries(whole, below))
   }
   const again = await checkHardLinks(tree, whole, hardLinks, below)
-  const start = await ordinalOfPath(tree, whole, node.path, below)
+  const start = await ordinalOfPath(tree, whole, node.path, entry =>
+    countEntries(entry, below),
+  )
   return {
     ...plain,
     start,

@@ -2,6 +2,7 @@ import { InvalidObjectError } from '../errors.js'
 import type { Digest } from '../object/digest.js'
 import type { Directory, DirectoryEntry } from '../object/directory.js'
 import type { HardLinkGroup } from '../object/hard-links.js'
+import { PathTrail } from './path-trail.js'
 import { showPath } from './shown-path.js'
 import { splitTreePath } from './tree-path.js'
 import type { TreeReader } from './tree-reader.js'
@@ -25,7 +26,7 @@ export async function ordinalOfPath(
   tree: TreeReader,
   root: RootEntry,
   path: Uint8Array,
-  below: EntriesBelow,
+  count: (entry: DirectoryEntry) => number,
 ): Promise<number> {
   let ordinal = 0
   let parent: DirectoryEntry = root
@@ -36,7 +37,7 @@ export async function ordinalOfPath(
     for (const entry of await tree.directory(parent.directory)) {
       found = entry
       if (entry.name.equals(name)) break
-      ordinal += countEntries(entry, below)
+      ordinal += count(entry)
     }
     if (found === undefined) throw new Error('a path leads into an empty folder')
     parent = found
@@ -61,7 +62,7 @@ export function checkTimes(times: Uint8Array, entries: number): void {
  * Checks hard-link groups against the tree that they speak of; throws InvalidObjectError.
  *
  * All members must be entries of the tree, no folders, and equal but for their names.
- * Returns the bytes of file content that are named more than once by groups.
+ * Returns the content bytes of each member but the first of its group.
  */
 export async function checkHardLinks(
   tree: TreeReader,
@@ -80,26 +81,35 @@ export async function checkHardLinks(
       if (first === undefined || other === undefined) {
         throw new Error('an entry of a hard-link group was not looked up')
       }
-      checkEqual(first, other, [firstOrdinal, ordinal])
-      sizes.set(ordinal, other.kind === 'regular' ? other.file.size : 0)
+      checkEqual(first, other)
+      sizes.set(ordinal, other.entry.kind === 'regular' ? other.entry.file.size : 0)
     }
   }
   return sizes
 }
 
-// One pass in walk order that goes only into folders which hold a wanted entry.
-async function findEntries(
+/** An entry that was looked up by its ordinal. */
+export type FoundEntry = { readonly path: Buffer; readonly entry: DirectoryEntry }
+
+/**
+ * Looks entries that are no folders up by their ordinals, which ascend; throws
+ * InvalidObjectError for a folder or an ordinal beyond the tree.
+ *
+ * One pass in walk order that goes only into folders which hold a wanted entry.
+ */
+export async function findEntries(
   tree: TreeReader,
   root: RootEntry,
   wanted: readonly number[],
   below: EntriesBelow,
-): Promise<Map<number, DirectoryEntry>> {
+): Promise<Map<number, FoundEntry>> {
   const last = wanted.at(-1)
   const total = countEntries(root, below)
   if (last !== undefined && last >= total) {
     throw invalid(`entry ${last} is beyond the tree, which has ${total}`)
   }
-  const found = new Map<number, DirectoryEntry>()
+  const found = new Map<number, FoundEntry>()
+  const trail = new PathTrail()
   let next = 0
   if (wanted[0] === 0) throw invalid('entry 0 is a folder')
   const stack: { directory: Directory; index: number; ordinal: number }[] = []
@@ -113,6 +123,7 @@ async function findEntries(
     const target = wanted[next]
     if (entry === undefined || target === undefined) {
       stack.pop()
+      trail.leave()
       continue
     }
     const { ordinal } = frame
@@ -120,31 +131,27 @@ async function findEntries(
     if (target >= frame.ordinal) continue
     if (target === ordinal) {
       if (entry.kind === 'directory') {
-        throw invalid(`entry ${ordinal} "${showPath(entry.name)}" is a folder`)
+        throw invalid(`entry ${ordinal} "${showPath(trail.at(entry.name))}" is a folder`)
       }
-      found.set(ordinal, entry)
+      found.set(ordinal, { path: trail.at(entry.name), entry })
       next++
-    } else if (entry.kind === 'directory') await enter(entry, ordinal)
+    } else if (entry.kind === 'directory') {
+      await enter(entry, ordinal)
+      trail.enter(entry.name)
+    }
   }
   return found
 }
 
-function checkEqual(
-  one: DirectoryEntry,
-  other: DirectoryEntry,
-  [oneOrdinal, otherOrdinal]: readonly [number, number],
-): void {
+function checkEqual(one: FoundEntry, other: FoundEntry): void {
   if (
-    one.kind === other.kind &&
-    one.header.digest === other.header.digest &&
-    contentOf(one) === contentOf(other)
+    one.entry.kind === other.entry.kind &&
+    one.entry.header.digest === other.entry.header.digest &&
+    contentOf(one.entry) === contentOf(other.entry)
   ) {
     return
   }
-  throw invalid(
-    `entries ${oneOrdinal} "${showPath(one.name)}" and ${otherOrdinal} ` +
-      `"${showPath(other.name)}" are not equal`,
-  )
+  throw invalid(`"${showPath(one.path)}" and "${showPath(other.path)}" are not equal`)
 }
 
 function contentOf(entry: DirectoryEntry): string {

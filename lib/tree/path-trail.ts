@@ -27,6 +27,8 @@ export class PathTrail {
   }
 }
 
+// The root's own name is empty.
 function join(names: readonly Buffer[]): Buffer {
-  return Buffer.concat(names.flatMap((name, at) => (at === 0 ? [name] : [slash, name])))
+  const parts = names.filter(name => name.length > 0)
+  return Buffer.concat(parts.flatMap((name, at) => (at === 0 ? [name] : [slash, name])))
 }
