@@ -97,7 +97,12 @@ export type NewObject = {
 }
 
 /** A payload of any size to be stored. */
-export type NewStream = { readonly type: ObjectType; readonly algorithm?: Algorithm }
+export type NewStream = {
+  readonly type: ObjectType
+  readonly algorithm?: Algorithm
+  /** Payload bytes to come, where the caller knows: spares some stores a copy. */
+  readonly size?: number
+}
 
 /**
  * Adds objects to a store.

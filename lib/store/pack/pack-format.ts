@@ -1,0 +1,58 @@
+import type { Digest } from '../../object/digest.js'
+import type { ObjectType } from '../../object/object-type.js'
+
+/** How a stored payload is coded. `raw`: as it is. `zstd`: frames, see zstd-frames.ts. */
+export type Codec = 'raw' | 'zstd'
+
+/** What a pack says of one object. */
+export type PackRecord = {
+  readonly digest: Digest
+  readonly type: ObjectType
+  readonly codec: Codec
+  /** Plain payload bytes. */
+  readonly size: number
+  /** Bytes in the pack: equal to `size` for raw payloads. */
+  readonly storedSize: number
+  /** CRC-32 of the stored bytes; 0 for raw payloads, whose digest is their checksum. */
+  readonly crc: number
+}
+
+/** Where in a pack file a record's stored bytes lie. */
+export type PackPlace = PackRecord & { readonly offset: number }
+
+/** First bytes of a pack: the format's name and version. */
+export const packMagic = Buffer.from('cairnpk1')
+
+/** Last bytes of a sealed pack. */
+export const trailerMagic = Buffer.from('cairnix1')
+
+/** Bytes in front of the first segment: magic, u32 flags, u32 zero. */
+export const packHeaderBytes = 16
+
+/** Pack header flag: payloads of raw files from 16 KiB on are aligned to 4096 bytes. */
+export const alignedFlag = 1
+
+/** Raw file payloads of at least this size start at a multiple of `alignment` on disk. */
+export const alignedFrom = 16 * 1024
+
+/** Bytes of the unit that aligned payloads start at and are filled up to. */
+export const alignment = 4096
+
+/** Bytes of payload that a segment gathers, unless one object alone is larger. */
+export const segmentBytes = 8 * 1024 * 1024
+
+/** Plain bytes of one zstd frame; the last one of a payload may be shorter. */
+export const frameBytes = 1024 * 1024
+
+/** Records of one segment: bounds the memory that its table can claim. */
+export const maxSegmentRecords = 131_072
+
+/** Whether a record's payload stands aligned, behind all that do not. */
+export function isAligned(record: Omit<PackRecord, 'digest'>): boolean {
+  return record.type === 'file' && record.codec === 'raw' && record.size >= alignedFrom
+}
+
+/** The next multiple of `alignment`. */
+export function alignUp(offset: number): number {
+  return Math.ceil(offset / alignment) * alignment
+}
