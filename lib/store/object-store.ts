@@ -17,7 +17,7 @@ export type WholeObject = ObjectInfo & {
 export type ByteRange = { readonly offset: number; readonly length: number }
 
 /**
- * A payload being read, in chunks of at most 1 MiB that are the reader's to keep.
+ * A payload being read, once, in chunks of at most 1 MiB that are the reader's to keep.
  *
  * A read of the whole payload is verified: the iteration throws CorruptObjectError after
  * the last chunk when the digest differs. A ranged read is not. Disposing, or leaving the
@@ -31,7 +31,13 @@ export type ObjectStream = ObjectInfo & AsyncIterable<Uint8Array> & AsyncDisposa
  * Calls take batches, since a promise an object would cost more than the object.
  */
 export interface ObjectReader {
-  /** Which of the digests are present: bit n for digest n. */
+  /**
+   * Which of the digests are present: bit n for digest n.
+   *
+   * What is present may still turn out corrupt when it is read. Where the store can tell
+   * cheaply that what it holds is no object at all, has and stat say absent, so that it
+   * is stored anew.
+   */
   has(digests: readonly Digest[]): Promise<Bitmap>
 
   /** Type and size of each object, in order; undefined where it is absent. */
@@ -46,15 +52,19 @@ export interface ObjectReader {
    */
   read(digests: readonly Digest[]): Promise<readonly WholeObject[]>
 
-  /** Opens one payload of any size; throws ObjectNotFoundError, CorruptObjectError. */
+  /**
+   * Opens one payload of any size; throws ObjectNotFoundError, CorruptObjectError, or
+   * InvalidArgumentError for a range below 0. The caller disposes it, or reads it.
+   */
   open(digest: Digest, range?: ByteRange): Promise<ObjectStream>
 }
 
 /** A place where objects live. */
 export interface ObjectStore extends ObjectReader {
   /**
-   * Every published digest that starts with `prefix` (hex), in batches, each once,
-   * ascending within one algorithm.
+   * Every published digest that starts with `prefix` (lower-case hex; any other text
+   * matches none), in batches, each once, ascending within one algorithm. What is
+   * published meanwhile may be given or not.
    */
   list(prefix?: string): AsyncIterable<readonly Digest[]>
 
@@ -107,7 +117,17 @@ export type NewStream = {
 /**
  * Adds objects to a store.
  *
- * Disposing discards what was not published; it leaves no file behind.
+ * Headers, directories and applications are checked before they are committed: one that
+ * is not in its strict form, or refers to digests of another algorithm than its own, is
+ * refused with InvalidObjectError, one whose totals do not fit their fields with
+ * NotRepresentableError, one above maxMetadataBytes with LimitExceededError. A full disk
+ * is StorageFullError.
+ *
+ * When making things durable failed, in publish or while publishing gradually, the
+ * session is abandoned: nothing of it is retried, it only takes its disposal.
+ *
+ * Disposing discards what was not published; it leaves no file behind. Writers and held
+ * objects of the session end with it.
  */
 export interface StoreSession extends AsyncDisposable {
   /** Which digests are published, or committed in this session: bit n for digest n. */
@@ -116,7 +136,10 @@ export interface StoreSession extends AsyncDisposable {
   /** As ObjectReader.stat, over what is published or committed in this session. */
   stat(digests: readonly Digest[]): Promise<readonly (ObjectInfo | undefined)[]>
 
-  /** Commits whole small objects in order; what is there already is not written again. */
+  /**
+   * Commits whole small objects in order; what is there already is not written again.
+   * When one fails, those before it are committed. Payloads stay the caller's.
+   */
   put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]>
 
   /** Starts a payload of unknown size. */
@@ -135,6 +158,7 @@ export interface StoreSession extends AsyncDisposable {
  * ended.
  */
 export interface ObjectWriter extends AsyncDisposable {
+  /** Adds bytes; the chunk is the caller's again when the promise is settled. */
   write(chunk: Uint8Array): Promise<void>
 
   /** Payload bytes written so far. */
@@ -149,13 +173,19 @@ export interface ObjectWriter extends AsyncDisposable {
   /** Ends the payload and commits it to the session. */
   commit(): Promise<ObjectLink>
 
-  /** Throws the payload away. */
+  /** Throws the payload away; harmless when it has ended. */
   cancel(): Promise<void>
 }
 
-/** A whole payload of a session that is not committed yet, because its children are not. */
+/**
+ * A whole payload of a session that is not committed yet, because its children are not.
+ *
+ * It is visible to nobody, its session included, until it is committed. One that is
+ * neither committed nor cancelled ends with its session.
+ */
 export interface HeldObject {
   readonly link: ObjectLink
   commit(): Promise<void>
+  /** Throws the payload away; harmless when it has ended. */
   cancel(): Promise<void>
 }
