@@ -4,7 +4,7 @@ import { compareEntries, type DirectoryEntry } from '../../lib/object/directory.
 import { escapeBytes } from '../../lib/object/escape.js'
 import type { Header } from '../../lib/object/header.js'
 import { MemoryStore } from '../../lib/store/memory-store.js'
-import type { ObjectReader } from '../../lib/store/object-store.js'
+import type { ObjectReader, StoreSession } from '../../lib/store/object-store.js'
 import { getApplication, getDirectory, getHeader } from '../../lib/store/typed-object.js'
 import { storeApplication } from '../../lib/tree/store-application.js'
 import type { StoredTree, StoreOptions } from '../../lib/tree/store-options.js'
@@ -29,15 +29,20 @@ export async function storeInMemory(
   folder: string | Buffer,
   options: StoreOptions = {},
 ): Promise<MemoryTree> {
-  const algorithm = findAlgorithmByName('sha512-256')
-  if (algorithm === undefined) throw new Error('no algorithm sha512-256')
   const store = new MemoryStore()
-  await using session = await store.begin({ algorithm, folder: '', publishing: 'whole' })
+  await using session = await beginInMemory(store)
   const stored = await storeApplication(folder, session, options)
   await session.publish([stored.descriptor.digest])
   const application = await getApplication(store, stored.descriptor.digest)
   const entries = await listEntries(store, application)
   return { ...stored, store, application, entries }
+}
+
+/** Starts a session with algorithm 5 in a memory store. */
+export async function beginInMemory(store = new MemoryStore()): Promise<StoreSession> {
+  const algorithm = findAlgorithmByName('sha512-256')
+  if (algorithm === undefined) throw new Error('no algorithm sha512-256')
+  return store.begin({ algorithm, folder: '', publishing: 'whole' })
 }
 
 /** Lists every entry below the root of an application, in walk order. */
