@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import type { ObjectStore } from '../store/object-store.js'
 import type { FileCalls } from '../system/file-calls.js'
+import { type CheckOptions, checkRepository } from './check.js'
+import type { Finding } from './check-finding.js'
 import type { RepositoryConfig } from './config.js'
 import {
   acquireLock,
@@ -105,6 +107,16 @@ export class Repository {
    */
   async resolveRef(text: string): Promise<ResolvedRef> {
     return resolveRef(text, this)
+  }
+
+  /**
+   * Checks tags, logs, mounts, and every object that they lead to, and yields what is
+   * wrong; see checkRepository.
+   */
+  check(options: CheckOptions = {}): AsyncIterable<Finding> {
+    const { objects, tags, mounts } = this
+    const rooms = { paths: this.#paths, objects, tags, mounts, sessions: this.#sessions }
+    return checkRepository(rooms, options)
   }
 
   /** Everything that has to be kept, and why. */

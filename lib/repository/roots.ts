@@ -44,27 +44,28 @@ export function rootDigest(root: Root): Digest {
 export async function* listRoots(
   tags: TagStore,
   mounts: MountSet,
-  { window = thirtyDays, now = Date.now() }: RootOptions = {},
+  options: RootOptions = {},
 ): AsyncGenerator<Root, void> {
   const names = await tags.names()
   for (const name of names) {
     const descriptor = await tags.find(name)
     if (descriptor !== undefined) yield { kind: 'tag', name, descriptor }
   }
-  const since = BigInt(now - window) * 1_000_000n
   for (const name of new Set([...names, ...(await tags.listLogs())])) {
-    yield* logRoots(name, await tags.history(name), since)
+    yield* rootsOfLog(name, await tags.history(name), options)
   }
   for (const digest of await mounts.list()) yield { kind: 'mount', digest }
 }
 
-function* logRoots(
+/** The roots that one tag's log makes, given newest first. */
+export function* rootsOfLog(
   name: TagName,
   entries: readonly TagLogEntry[],
-  since: bigint,
-): Generator<Root, void> {
-  const kept = entries.filter(({ time }, index) => index < keptEntries || time >= since)
-  for (const entry of kept) {
+  { window = thirtyDays, now = Date.now() }: RootOptions = {},
+): Generator<Extract<Root, { kind: 'log' }>, void> {
+  const since = BigInt(now - window) * 1_000_000n
+  for (const [index, entry] of entries.entries()) {
+    if (index >= keptEntries && entry.time < since) continue
     const { sequence } = entry
     for (const descriptor of [entry.new, entry.old]) {
       if (descriptor !== undefined) yield { kind: 'log', name, sequence, descriptor }

@@ -155,6 +155,12 @@ export class TagStore {
     return readTextNames(this.#paths.tagLogs).flatMap(name => findTagName(name) ?? [])
   }
 
+  /** Reads a whole log; throws InvalidTagFileError when it is damaged. */
+  async checkLog(name: TagName): Promise<void> {
+    const records = readTagLog(this.#logPath(name))
+    while (records.next().done !== true);
+  }
+
   async #change(
     name: TagName,
     wanted: Descriptor | undefined,

@@ -23,6 +23,7 @@ import { asOrdinaryUser } from '../support/ordinary-user.js'
 import {
   makeRepository,
   makeVersion1Folder,
+  objectPath,
   storeSmallTree,
   storeSmallTrees,
 } from '../support/scratch-repository.js'
@@ -139,20 +140,11 @@ t.test('refuses to tag what is no whole application', async t => {
 t.test('refuses to tag an application whose root is not there', async t => {
   const repository = await makeRepository(t.testdir())
   const descriptor = await storeSmallTree(repository, 1)
-  const path = (digest: string): string =>
-    join(
-      repository.root,
-      'objects',
-      digest.slice(0, 2),
-      digest.slice(2, 4),
-      digest.slice(4, 6),
-      digest.slice(6),
-    )
   const digests: string[] = []
   for await (const batch of repository.objects.list()) digests.push(...batch)
   const [child] = digests.filter(digest => digest !== descriptor.digest)
   if (child === undefined) throw new Error('an application has children')
-  rmSync(path(child))
+  rmSync(objectPath(repository.root, child))
   await t.rejects(repository.tags.set('one', descriptor), {
     code: 'incomplete_closure',
     facts: { digest: descriptor.digest, missing: child },

@@ -1,7 +1,9 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type AlgorithmName, findAlgorithmByName } from '../../lib/object/algorithm.js'
-import type { Descriptor } from '../../lib/object/descriptor.js'
+import type { Descriptor, ObjectLink } from '../../lib/object/descriptor.js'
+import { digestObject } from '../../lib/object/digester.js'
+import { type ObjectType, objectTypeByte } from '../../lib/object/object-type.js'
 import { initRepository } from '../../lib/repository/init.js'
 import type { OpenOptions } from '../../lib/repository/open.js'
 import type { Repository } from '../../lib/repository/repository.js'
@@ -59,4 +61,23 @@ export async function storeSmallTree(
   const [descriptor] = await storeSmallTrees(repository, [uid])
   if (descriptor === undefined) throw new Error('nothing was stored')
   return descriptor
+}
+
+/** Where a loose repository keeps an object. */
+export function objectPath(root: string, digest: string): string {
+  const [first, second, third] = [0, 2, 4].map(start => digest.slice(start, start + 2))
+  return join(root, 'objects', `${first}/${second}/${third}`, digest.slice(6))
+}
+
+/** Puts an object where it belongs without any check, as a careless program would. */
+export function placeObject(
+  { root, config }: Repository,
+  type: ObjectType,
+  payload: Uint8Array,
+): ObjectLink {
+  const digest = digestObject(config.algorithm, type, payload)
+  const path = objectPath(root, digest)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, Buffer.concat([Buffer.from([objectTypeByte(type)]), payload]))
+  return { digest, size: payload.length }
 }

@@ -1,0 +1,48 @@
+import type { CairnError } from '../errors.js'
+
+/**
+ * How bad a finding is.
+ *
+ * `error`: something that was kept is lost or wrong. `warning`: another program, or a
+ * newer one, may refuse it. `notice`: left over, and cleared in time.
+ */
+export type Severity = 'error' | 'warning' | 'notice'
+
+/** What a check may find. */
+export type FindingKind =
+  | 'missing-object'
+  | 'corrupt-object'
+  | 'contradicted-object'
+  | 'wrong-totals'
+  | 'not-strict'
+  | 'tag-file'
+  | 'tag-log'
+  | 'foreign-file'
+  | 'dead-session'
+  | 'temp-file'
+
+/** One thing that a check found: data for a report. */
+export type Finding = {
+  readonly severity: Severity
+  readonly kind: FindingKind
+  /** The object's digest, or the path of a file of the repository. */
+  readonly where: string
+  /** What is wrong, in words. */
+  readonly message: string
+  readonly expected?: string
+  readonly found?: string
+}
+
+/** Makes a finding of an error that reading threw; its facts say what was expected. */
+export function findingOf(
+  error: CairnError,
+  finding: Pick<Finding, 'kind' | 'severity' | 'where'>,
+): Finding {
+  const { expected, found } = error.facts
+  return {
+    ...finding,
+    message: error.message,
+    ...(expected === undefined ? {} : { expected: String(expected) }),
+    ...(found === undefined ? {} : { found: String(found) }),
+  }
+}
