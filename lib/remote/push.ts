@@ -1,0 +1,64 @@
+import { WrongObjectTypeError } from '../errors.js'
+import { applicationTotals } from '../object/application.js'
+import type { Descriptor } from '../object/descriptor.js'
+import { parseTagName, type TagName } from '../object/tag-name.js'
+import type { Repository } from '../repository/repository.js'
+import { getApplication } from '../store/typed-object.js'
+import type { RemoteObjectStore, TransferOptions } from './remote-object-store.js'
+
+/** What to push, and how. */
+export type PushRequest = TransferOptions & {
+  /** What to push: anything that Repository.resolveRef takes, naming an application. */
+  readonly ref: string
+  /** The tag that the remote shall set; by default the tag that `ref` is. */
+  readonly as?: string
+}
+
+/** What a push did. */
+export type PushResult = {
+  readonly tag: TagName
+  readonly application: Descriptor
+  /** The remote had the application already: nothing was transferred. */
+  readonly upToDate: boolean
+  readonly objects: number
+  readonly bytes: number
+}
+
+/**
+ * Pushes an application to a remote, which tags it there.
+ *
+ * Throws InvalidTagNameError when `ref` is no tag name and `as` is missing,
+ * WrongObjectTypeError for anything but an application, and what Repository.resolveRef and
+ * RemoteObjectStore.push throw.
+ */
+export async function push(
+  remote: RemoteObjectStore,
+  repository: Repository,
+  options: PushRequest,
+): Promise<PushResult> {
+  const { ref, as = ref, progress, signal } = options
+  const tag = parseTagName(as)
+  const application = await describeApplication(repository, ref)
+  const pushed = await remote.push(application, repository.objects, {
+    tag,
+    ...(progress === undefined ? {} : { progress }),
+    ...(signal === undefined ? {} : { signal }),
+  })
+  return { tag, application, upToDate: pushed.objects === 0, ...pushed }
+}
+
+async function describeApplication(
+  repository: Repository,
+  ref: string,
+): Promise<Descriptor> {
+  const { digest, type } = await repository.resolveRef(ref)
+  if (type !== 'application') {
+    throw new WrongObjectTypeError(
+      `only applications can be pushed: expected application, found ${type} ${digest}`,
+      { digest, expected: 'application', found: type },
+    )
+  }
+  const application = await getApplication(repository.objects, digest)
+  const [info] = await repository.objects.stat([digest])
+  return { digest, type, size: info?.size ?? 0, ...applicationTotals(application) }
+}

@@ -1,0 +1,62 @@
+import { ProtocolViolationError } from '../errors.js'
+import type { Descriptor } from '../object/descriptor.js'
+import type { TagName } from '../object/tag-name.js'
+import type { Repository } from '../repository/repository.js'
+import type { PeerConnection } from './peer-connection.js'
+import type { ProgressMeter } from './progress-meter.js'
+import type { ReceiveLimits } from './receive-limits.js'
+import { type ReceiveResult, receiveObjects } from './receive-objects.js'
+import { readPeerDescriptor } from './wire-item.js'
+
+/** How a push is received. */
+export type ReceivePushOptions = {
+  /** The tag that shall name the pushed application. */
+  readonly tag?: TagName
+  /** Who pushes, for the tag's log. */
+  readonly who?: string
+  readonly limits?: Partial<ReceiveLimits>
+  readonly progress?: ProgressMeter
+  readonly signal?: AbortSignal
+}
+
+/** What a push brought. */
+export type ReceivedPush = ReceiveResult & { readonly root: Descriptor }
+
+/**
+ * Receives a pushed application into a repository, and tags it (format section 6).
+ *
+ * Nothing of it is visible to others before its closure is complete; the tag is set after
+ * that and before the peer hears done. On an error nothing is kept.
+ */
+export async function receivePush(
+  peer: PeerConnection,
+  repository: Repository,
+  options: ReceivePushOptions,
+): Promise<ReceivedPush> {
+  const { tag, who, limits, progress, signal } = options
+  const root = await readPeerDescriptor(peer)
+  if (root.type !== 'application') {
+    throw new ProtocolViolationError(
+      `only applications can be pushed: expected application, found ${root.type} ${root.digest}`,
+      { digest: root.digest, expected: 'application', found: root.type },
+    )
+  }
+  const waiting = signal === undefined ? {} : { signal }
+  await using session = await repository.begin({
+    purpose: 'push',
+    publishing: 'whole',
+    ...waiting,
+  })
+  const setTag = async (): Promise<void> => {
+    if (tag === undefined) return
+    const by = who === undefined ? {} : { who }
+    await repository.tags.set(tag, root, { message: 'push', ...by, ...waiting })
+  }
+  const result = await receiveObjects(peer, root, session.objects, {
+    published: repository.objects,
+    confirm: setTag,
+    ...(limits === undefined ? {} : { limits }),
+    ...(progress === undefined ? {} : { progress }),
+  })
+  return { ...result, root }
+}
