@@ -1,0 +1,6 @@
+export {
+  type CairnServer,
+  createServer,
+  type ServerOptions,
+} from './cairn-server.js'
+export { formatLogEntry, type LogEntry, type Logger } from './log-entry.js'

@@ -1,0 +1,49 @@
+import { STATUS_CODES } from 'node:http'
+import type { Response } from 'express'
+import { errorCodes } from '../lib/error-codes.js'
+import { CairnError } from '../lib/errors.js'
+
+/** A problem that is told to a client (RFC 9457). */
+export type Problem = {
+  readonly status: number
+  readonly detail?: string
+  /** A code of the error table. */
+  readonly code?: string
+}
+
+/** Answers with a problem. */
+export function sendProblem(response: Response, problem: Problem): void {
+  const { status, detail, code } = problem
+  const body = {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    ...(detail === undefined ? {} : { detail }),
+    ...(code === undefined ? {} : { code }),
+  }
+  response
+    .status(status)
+    .type('application/problem+json')
+    .send(`${JSON.stringify(body)}\n`)
+}
+
+/** What a client may know of an error. */
+export function problemOf(error: unknown): Problem {
+  if (!(error instanceof CairnError)) return { status: statusOf(error) }
+  const { code } = error
+  const { httpStatus: status } = errorCodes[code]
+  // Neither our own failures nor the paths of this machine are for strangers.
+  const isPrivate = status >= 500 || 'path' in error.facts
+  return isPrivate ? { status, code } : { status, code, detail: error.message }
+}
+
+// Express marks what a request did wrong, such as a broken escape in its path.
+function statusOf(error: unknown): number {
+  const isRequests =
+    error instanceof Error &&
+    'status' in error &&
+    typeof error.status === 'number' &&
+    error.status >= 400 &&
+    error.status < 500
+  return isRequests ? Number(error.status) : 500
+}
