@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawnSync } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { argv } from 'node:process'
 import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { makeFifo } from '../../lib/system/special-file.js'
 
 /** A way in which `in` changes all the time; `out` holds what must never be stored. */
 type Change = {
@@ -32,7 +33,7 @@ const long = Buffer.alloc(800 * kibibyte, 'a')
 export const changes: Readonly<Record<string, Change>> = {
   'a file becomes a link, a fifo, another file': {
     prepare(folder) {
-      spawnSync('mkfifo', [join(folder, 'out/fifo')])
+      makeFifo(Buffer.from(join(folder, 'out/fifo')))
     },
     step(folder, step) {
       const next = join(folder, 'out/next')

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,
   linkSync,
@@ -13,6 +12,7 @@ import {
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { SourceChangedError, SourceUnreadableError } from '../../lib/errors.js'
+import { makeFifo } from '../../lib/system/special-file.js'
 import { storeFile } from '../../lib/tree/store-file.js'
 import { changes, startChanging } from '../support/changing-folder.js'
 import { beginInMemory, readContent, storeInMemory } from '../support/stored-tree.js'
@@ -85,7 +85,7 @@ t.test('stores what took the place of a file, and nothing behind it', async t =>
   writeFileSync(z, 'again')
   const piped = await storeWhile(folder, () => {
     unlinkSync(z)
-    spawnSync('mkfifo', [z])
+    makeFifo(Buffer.from(z))
   })
   t.match(piped.entries.get('z')?.entry, { kind: 'fifo' })
 })
