@@ -1,0 +1,86 @@
+import { escapeBytes } from '../../lib/object/escape.js'
+import { type CheckoutReport, checkout as checkoutTree } from '../../lib/tree/checkout.js'
+import type { LeftOut } from '../../lib/tree/left-out.js'
+import { parseOwnerMap } from '../../lib/tree/owner-map.js'
+import { resolveApplication } from '../application-ref.js'
+import type { CommandContext } from '../context.js'
+import { parseInteger } from '../parse-number.js'
+import { type RefPath, splitRefPath } from '../ref-path.js'
+import { counted, formatBytes } from '../text.js'
+
+export type CheckoutFlags = {
+  readonly force?: boolean
+  readonly mapOwner?: readonly string[]
+  readonly touch?: string
+}
+
+/** `cairn checkout REF[:PATH] DIR` */
+export async function checkout(
+  context: CommandContext,
+  place: { readonly ref: string; readonly dir: string },
+  flags: CheckoutFlags,
+): Promise<void> {
+  const from = splitRefPath(place.ref)
+  const { output } = context
+  const { application, report } = await checkoutTo(context, from, place.dir, flags)
+  for (const leftOut of report.leftOut) output.warn(`left out ${describe(leftOut)}`)
+  const { entries, files, bytes } = report
+  output.note(
+    `wrote ${counted(entries, 'entry', 'entries')}, ${counted(files, 'file')} ` +
+      `of ${formatBytes(bytes)} to ${place.dir}`,
+  )
+  await output.result(
+    {
+      digest: application,
+      path: from.path === undefined ? null : escapeBytes(from.path),
+      destination: place.dir,
+      entries,
+      files,
+      bytes,
+      leftOut: report.leftOut.map(({ kind, count, paths }) => ({
+        kind,
+        count,
+        paths: paths.map(escapeBytes),
+      })),
+    },
+    '',
+  )
+}
+
+async function checkoutTo(
+  context: CommandContext,
+  { ref, path }: RefPath,
+  dir: string,
+  flags: CheckoutFlags,
+): Promise<{ application: string; report: CheckoutReport }> {
+  const self = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  const ownerMap =
+    flags.mapOwner === undefined ? undefined : parseOwnerMap(flags.mapOwner, self)
+  const touchSeconds =
+    flags.touch === undefined ? undefined : parseInteger(flags.touch, '--touch')
+  const repository = await context.repository()
+  const application = await resolveApplication(repository, ref)
+  using progress = context.output.progress(`checking out ${ref}`)
+  const report = await checkoutTree(repository.objects, { application, path }, dir, {
+    force: flags.force,
+    ownerMap,
+    touchSeconds,
+    onProgress: ({ entries, bytes, totalEntries, totalBytes }) =>
+      progress.update({
+        objects: entries,
+        bytes,
+        totalObjects: totalEntries,
+        totalBytes,
+      }),
+    signal: context.signal,
+  })
+  return { application, report }
+}
+
+function describe({ kind, count, paths }: LeftOut): string {
+  const shown = paths
+    .slice(0, 3)
+    .map(path => (path.length === 0 ? '/' : escapeBytes(path)))
+  const more = count > shown.length ? ', …' : ''
+  return `${kind} ${counted(count, 'time')}: ${shown.join(', ')}${more}`
+}

@@ -1,0 +1,36 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { InvalidArgumentError } from '../../lib/errors.js'
+import { type AlgorithmName, findAlgorithmByName } from '../../lib/object/algorithm.js'
+import { initRepository } from '../../lib/repository/init.js'
+import type { Repository } from '../../lib/repository/repository.js'
+import type { CommandContext } from '../context.js'
+
+export type InitFlags = { readonly algorithm: AlgorithmName; readonly layout: 'loose' }
+
+const defaults: InitFlags = { algorithm: 'blake3', layout: 'loose' }
+
+/** `cairn init` */
+export async function init(context: CommandContext, flags: InitFlags): Promise<void> {
+  const repository = await initialize(context.settings.repositoryFolder, flags)
+  const { id, layout, algorithm, compression } = repository.config
+  const folder = resolve(repository.root)
+  context.output.note(`made the repository ${folder} (${algorithm.name}, ${layout})`)
+  await context.output.result(
+    { repository: folder, id, layout, algorithm: algorithm.name, compression },
+    '',
+  )
+}
+
+/** Makes a repository, and the folders above it that are missing. */
+export async function initialize(
+  folder: string,
+  flags: InitFlags = defaults,
+): Promise<Repository> {
+  const algorithm = findAlgorithmByName(flags.algorithm)
+  if (algorithm === undefined) {
+    throw new InvalidArgumentError(`unknown algorithm ${flags.algorithm}`)
+  }
+  await mkdir(dirname(resolve(folder)), { recursive: true })
+  return initRepository(folder, { algorithm, layout: flags.layout, compression: 'none' })
+}

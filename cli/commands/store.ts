@@ -1,0 +1,75 @@
+import { parseTagName, type TagName } from '../../lib/object/tag-name.js'
+import { storeApplication } from '../../lib/tree/store-application.js'
+import type { StoredTree } from '../../lib/tree/store-options.js'
+import { readApplicationConfig } from '../application-config.js'
+import type { CommandContext } from '../context.js'
+import { describeObject } from '../documents.js'
+import { counted, formatBytes } from '../text.js'
+
+export type StoreFlags = {
+  readonly tag?: string
+  readonly mtime?: boolean
+  readonly v1?: boolean
+  readonly label?: readonly string[]
+  readonly config?: string
+}
+
+/** `cairn store PATH` */
+export async function store(
+  context: CommandContext,
+  path: string,
+  flags: StoreFlags,
+): Promise<void> {
+  // A wrong name must not be found after a long walk.
+  const tag = flags.tag === undefined ? undefined : parseTagName(flags.tag)
+  const { descriptor, stats } = await storeTree(context, path, { ...flags, tag })
+  for (const what of stats.leftOut) {
+    context.output.warn(`left out ${what}: this platform's native part is missing`)
+  }
+  context.output.note(
+    `stored ${counted(stats.entries, 'entry', 'entries')}, ` +
+      `${counted(stats.files, 'file')} of ${formatBytes(stats.bytes)}` +
+      (tag === undefined ? '' : `; ${tag} names it`),
+  )
+  const { entries, files, bytes, leftOut } = stats
+  await context.output.result(
+    {
+      ...describeObject(descriptor),
+      tag: tag ?? null,
+      entries,
+      files,
+      bytes,
+      leftOut,
+    },
+    `${descriptor.digest}\n`,
+  )
+}
+
+async function storeTree(
+  context: CommandContext,
+  path: string,
+  flags: Omit<StoreFlags, 'tag'> & { readonly tag: TagName | undefined },
+): Promise<StoredTree> {
+  const config = await readApplicationConfig(flags)
+  const repository = await context.repository()
+  await using session = await repository.begin({
+    purpose: 'store',
+    publishing: 'gradual',
+  })
+  using progress = context.output.progress(`storing ${path}`)
+  const stored = await storeApplication(path, session.objects, {
+    version1: flags.v1 ?? false,
+    mtimes: flags.mtime ?? false,
+    ...(config !== undefined && { config }),
+    onProgress: ({ entries, bytes }) => progress.update({ objects: entries, bytes }),
+    signal: context.signal,
+  })
+  await session.objects.publish([stored.descriptor.digest])
+  if (flags.tag !== undefined) {
+    await repository.tags.set(flags.tag, stored.descriptor, {
+      who: context.who(),
+      message: `store ${path}`,
+    })
+  }
+  return stored
+}

@@ -1,0 +1,15 @@
+import type { CommandContext } from '../context.js'
+import { describeObject } from '../documents.js'
+
+/** `cairn tag remove TAG` */
+export async function tagRemove(context: CommandContext, name: string): Promise<void> {
+  const repository = await context.repository()
+  const before = await repository.tags.get(name)
+  await repository.tags.remove(name, {
+    expected: before,
+    who: context.who(),
+    message: 'tag remove',
+  })
+  context.output.note(`removed ${name}, which named ${before.digest}`)
+  await context.output.result({ tag: name, before: describeObject(before) }, '')
+}

@@ -1,0 +1,39 @@
+import { type Command, Option } from 'commander'
+import { algorithms } from '../../lib/object/algorithm.js'
+import type { InitFlags } from '../commands/init.js'
+import type { Start } from '../context.js'
+import { examples } from '../help.js'
+
+/** Defines the commands about a repository as a whole. */
+export function defineRepositoryCommands(program: Command, start: Start): void {
+  program
+    .command('init')
+    .summary('make an empty repository')
+    .description(
+      'Makes an empty repository in the folder that --repo or CAIRN_REPO names.',
+    )
+    .addOption(
+      new Option('--algorithm <name>', 'digest algorithm of what is stored here')
+        .choices(algorithms.map(({ name }) => name))
+        .default('blake3'),
+    )
+    .addOption(
+      new Option('--layout <name>', 'how objects are kept')
+        .choices(['loose'])
+        .default('loose'),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'cairn init',
+        'cairn init --repo /srv/store',
+        'cairn init --repo /srv/v1 --algorithm sha512-256   # for version 1 peers',
+      ),
+    )
+    .action((flags: InitFlags) =>
+      start(async context => {
+        const { init } = await import('../commands/init.js')
+        await init(context, flags)
+      }),
+    )
+}

@@ -1,0 +1,158 @@
+import { CommanderError } from 'commander'
+import { type ErrorCode, errorCodes } from '../lib/error-codes.js'
+import { CairnError, type ErrorFacts } from '../lib/errors.js'
+import { BrokenPipeError } from './output.js'
+import type { Settings } from './settings.js'
+
+/** What an error that is none of the library's is called in JSON. */
+type FailureCode =
+  | 'broken_pipe'
+  | 'interrupted'
+  | 'step_failed'
+  | 'system_error'
+  | 'unexpected'
+
+/** A signal that asked the run to end. */
+export class Interruption extends Error {
+  override readonly name = 'Interruption'
+  readonly signal: 'SIGINT' | 'SIGTERM'
+
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super('interrupted')
+    this.signal = signal
+  }
+}
+
+/** A command that quickstart ran did not succeed. */
+export class StepFailedError extends Error {
+  override readonly name = 'StepFailedError'
+  readonly command: string
+  readonly exitCode: number
+
+  constructor(command: string, exitCode: number) {
+    super(`exit code ${exitCode} from: ${command}`)
+    this.command = command
+    this.exitCode = exitCode
+  }
+}
+
+/** How a failed run ends: what it says and its exit code. */
+export type Failure = {
+  readonly code: ErrorCode | FailureCode
+  readonly message: string
+  readonly facts: ErrorFacts
+  readonly hint?: string
+  readonly exitCode: number
+  /** Nothing is to be said: the user knows. */
+  readonly silent?: boolean
+}
+
+const interruptExitCodes = { SIGINT: 130, SIGTERM: 143 } as const
+// What a shell reports for a program that SIGPIPE ended.
+const brokenPipeExitCode = 141
+
+const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
+  ENOSPC: 'storage_full',
+  EDQUOT: 'storage_full',
+  EACCES: 'access_refused',
+  EPERM: 'access_refused',
+  EROFS: 'access_refused',
+}
+
+const hints: Partial<Record<ErrorCode, string>> = {
+  tag_not_found: 'see the tags with: cairn tag list',
+  ref_not_found: 'see the tags with: cairn tag list',
+  remote_not_found: 'see the remotes with: cairn remote list',
+  ambiguous_ref: 'give more digits of the digest',
+  lock_busy: 'another process uses the repository: try again when it has ended',
+  corrupt_object: 'look for more damage with: cairn fsck',
+  incomplete_closure: 'look for more damage with: cairn fsck',
+  storage_full: 'free some space and repeat the command',
+}
+
+/** Decides how a run ends that threw `error`. */
+export function describeFailure(
+  error: unknown,
+  settings: Settings,
+  interruption: unknown,
+): Failure {
+  if (error instanceof BrokenPipeError) {
+    return {
+      code: 'broken_pipe',
+      message: '',
+      facts: {},
+      exitCode: brokenPipeExitCode,
+      silent: true,
+    }
+  }
+  if (interruption instanceof Interruption) {
+    return {
+      code: 'interrupted',
+      message: 'interrupted',
+      facts: { signal: interruption.signal },
+      exitCode: interruptExitCodes[interruption.signal],
+    }
+  }
+  if (error instanceof CommanderError) return describeUsageError(error)
+  if (error instanceof CairnError) {
+    const hint = findHint(error, settings)
+    return {
+      code: error.code,
+      message: error.message,
+      facts: error.facts,
+      exitCode: errorCodes[error.code].exitCode,
+      ...(hint !== undefined && { hint }),
+    }
+  }
+  if (error instanceof StepFailedError) {
+    const { command, exitCode, message } = error
+    return { code: 'step_failed', message, facts: { command, exitCode }, exitCode: 1 }
+  }
+  return describeSystemError(error) ?? describeUnexpected(error)
+}
+
+function describeUsageError(error: CommanderError): Failure {
+  const message = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  return {
+    code: 'invalid_argument',
+    // Without a command, commander has printed the help instead.
+    silent: error.code === 'commander.help',
+    message: message.replace(/^\w/, first => first.toLowerCase()),
+    facts: {},
+    hint: 'see --help',
+    exitCode: errorCodes.invalid_argument.exitCode,
+  }
+}
+
+function describeSystemError(error: unknown): Failure | undefined {
+  if (!(error instanceof Error) || !('errno' in error) || !('code' in error)) {
+    return undefined
+  }
+  const errno = String(error.code)
+  const path = 'path' in error ? String(error.path) : undefined
+  const code = codeOfErrno[errno]
+  return {
+    code: code ?? 'system_error',
+    message: error.message,
+    facts: { errno, path },
+    exitCode: code === undefined ? 1 : errorCodes[code].exitCode,
+  }
+}
+
+function describeUnexpected(error: unknown): Failure {
+  const message =
+    error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return {
+    code: 'unexpected',
+    message: `unexpected error: ${message}`,
+    facts: {},
+    hint: 'please report this with what --verbose prints',
+    exitCode: 1,
+  }
+}
+
+function findHint({ code }: CairnError, settings: Settings): string | undefined {
+  return code === 'repository_not_found'
+    ? `make one with: cairn init --repo ${settings.repositoryFolder}`
+    : hints[code]
+}

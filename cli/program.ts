@@ -1,0 +1,49 @@
+import { Command, CommanderError } from 'commander'
+import type { Start } from './context.js'
+import { defineOtherCommands } from './definitions/other.js'
+import { defineRemoteCommands } from './definitions/remote.js'
+import { defineRepositoryCommands } from './definitions/repository.js'
+import { defineTagCommands } from './definitions/tag.js'
+import { defineTreeCommands } from './definitions/tree.js'
+
+/** Defines the command line; what a command does is loaded when it runs. */
+export function createProgram(version: string, start: Start): Command {
+  const program = new Command('cairn')
+    .description('Stores filesystem trees by digest, and moves them between machines.')
+    .version(version, '-V, --version', 'print the version')
+    .option('--repo <dir>', 'repository folder (default: $CAIRN_REPO, else your own)')
+    .option('--json', 'print one JSON document, errors too')
+    .option('--quiet', 'print only results')
+    .option('--verbose', 'print more, stacks of errors too')
+    .option('--no-progress', 'show no progress')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .configureHelp({ showGlobalOptions: true })
+    // main prints errors, in one line or as JSON.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride()
+    .addHelpText('after', topics)
+  defineRepositoryCommands(program, start)
+  defineTreeCommands(program, start)
+  defineTagCommands(program, start)
+  defineRemoteCommands(program, start)
+  defineOtherCommands(program, start)
+  return program
+}
+
+/** Whether commander ended the run because it printed what was asked for. */
+export function isHelpOrVersion(error: unknown): boolean {
+  return error instanceof CommanderError && error.exitCode === 0
+}
+
+const topics = `
+A REF is a tag, TAG@{n} (the n-th value before), a digest, or 8 or more of its first digits.
+A PATH inside a tree follows its REF after a colon; bytes that are not printable UTF-8
+stand in it as \\xHH, as cairn prints them.
+
+Examples:
+  $ cairn quickstart
+  $ cairn store /srv/app -t app
+  $ cairn push https://host.example/team/app app
+  $ cairn checkout app /srv/copy
+`

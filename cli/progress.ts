@@ -1,0 +1,143 @@
+import type { OutputStream } from './output.js'
+import { counted, formatBytes, formatSeconds } from './text.js'
+
+/** How far a work is; totals where they are known. */
+export type ProgressState = {
+  readonly objects: number
+  readonly bytes: number | bigint
+  readonly totalObjects?: number
+  readonly totalBytes?: number | bigint
+}
+
+/** Something that shows how far a work is until it is disposed. */
+export interface Progress extends Disposable {
+  /** Cheap: call it as often as there is news. */
+  update(state: ProgressState): void
+}
+
+/** How progress appears: redrawn in place, as lines, or not at all. */
+export type ProgressKind = 'bar' | 'lines' | 'none'
+
+const redrawMilliseconds = 100
+const barCells = 20
+
+/** Tells milliseconds since some moment. */
+type Clock = () => number
+
+/** Starts to show progress; whoever starts it disposes it. */
+export function startProgress(
+  stream: OutputStream,
+  label: string,
+  kind: ProgressKind,
+  clock: Clock = () => performance.now(),
+): Progress {
+  switch (kind) {
+    case 'bar':
+      return new ProgressBar(stream, label, clock)
+    case 'lines':
+      return new ProgressLines(stream, label, clock)
+    case 'none':
+      return { update() {}, [Symbol.dispose]() {} }
+    default:
+      return kind satisfies never
+  }
+}
+
+class ProgressBar implements Progress {
+  readonly #stream: OutputStream
+  readonly #label: string
+  readonly #clock: Clock
+  readonly #started: number
+  #drawn: number | undefined
+
+  constructor(stream: OutputStream, label: string, clock: Clock) {
+    this.#stream = stream
+    this.#label = label
+    this.#clock = clock
+    this.#started = clock()
+  }
+
+  update(state: ProgressState): void {
+    const now = this.#clock()
+    if (this.#drawn !== undefined && now - this.#drawn < redrawMilliseconds) return
+    this.#drawn = now
+    const line = describeProgress(this.#label, state, (now - this.#started) / 1000)
+    // One column less: a full line would wrap and could not be redrawn.
+    const columns = Math.max(20, (this.#stream.columns ?? 80) - 1)
+    this.#stream.write(`\r${line.slice(0, columns)}\x1b[K`)
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#drawn !== undefined) this.#stream.write('\r\x1b[K')
+  }
+}
+
+class ProgressLines implements Progress {
+  readonly #stream: OutputStream
+  readonly #label: string
+  readonly #clock: Clock
+  readonly #started: number
+  #state: ProgressState | undefined
+
+  constructor(stream: OutputStream, label: string, clock: Clock) {
+    this.#stream = stream
+    this.#label = label
+    this.#clock = clock
+    this.#started = clock()
+    stream.write(`${label} …\n`)
+  }
+
+  update(state: ProgressState): void {
+    this.#state = state
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#state === undefined) return
+    const { objects, bytes } = this.#state
+    const seconds = (this.#clock() - this.#started) / 1000
+    this.#stream.write(
+      `${this.#label}: ${counted(objects, 'object')}, ${formatBytes(bytes)} ` +
+        `in ${seconds.toFixed(1)} s\n`,
+    )
+  }
+}
+
+/** One line that says how far a work is after so many seconds. */
+export function describeProgress(
+  label: string,
+  state: ProgressState,
+  seconds: number,
+): string {
+  const { objects, totalObjects, bytes, totalBytes } = state
+  const rate = seconds > 0 ? Number(bytes) / seconds : 0
+  const parts = [label]
+  const share = shareOf(state)
+  if (share !== undefined) {
+    const full = Math.floor(share * barCells)
+    parts.push(`[${'#'.repeat(full)}${'.'.repeat(barCells - full)}]`)
+    parts.push(`${Math.floor(share * 100)}%`)
+  }
+  parts.push(
+    totalObjects === undefined
+      ? counted(objects, 'object')
+      : `${objects}/${totalObjects} objects`,
+    totalBytes === undefined
+      ? formatBytes(bytes)
+      : `${formatBytes(bytes)}/${formatBytes(totalBytes)}`,
+    `${formatBytes(Math.round(rate))}/s`,
+  )
+  if (share !== undefined && share > 0) {
+    parts.push(`${formatSeconds((seconds * (1 - share)) / share)} left`)
+  }
+  return parts.join('  ')
+}
+
+// Both count: many small objects take time although their bytes say "done", and the
+// other way round.
+function shareOf(state: ProgressState): number | undefined {
+  const { objects, totalObjects, bytes, totalBytes } = state
+  if (totalObjects === undefined || totalBytes === undefined) return undefined
+  const objectShare = totalObjects > 0 ? objects / totalObjects : 1
+  const byteShare = Number(totalBytes) > 0 ? Number(bytes) / Number(totalBytes) : 1
+  return Math.min(1, (objectShare + byteShare) / 2)
+}

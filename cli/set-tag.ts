@@ -1,0 +1,36 @@
+import { WrongObjectTypeError } from '../lib/errors.js'
+import type { TagName } from '../lib/object/tag-name.js'
+import type { Repository } from '../lib/repository/repository.js'
+import type { CommandContext } from './context.js'
+import { describeObject } from './documents.js'
+import { getRefDescriptor } from './ref-descriptor.js'
+
+/** Makes a tag name what a REF names, and prints what happened. */
+export async function setTag(
+  context: CommandContext,
+  repository: Repository,
+  { tag, ref, message }: { tag: TagName; ref: string; message: string },
+): Promise<void> {
+  const descriptor = await getRefDescriptor(repository, ref)
+  if (descriptor.type !== 'application') {
+    throw new WrongObjectTypeError(
+      `${ref} cannot be tagged: expected an application, found a ${descriptor.type}`,
+      { ref, expected: 'application', found: descriptor.type },
+    )
+  }
+  const before = await repository.tags.find(tag)
+  await repository.tags.set(tag, descriptor, {
+    expected: before ?? 'absent',
+    who: context.who(),
+    message,
+  })
+  context.output.note(`${tag} names ${descriptor.digest}`)
+  await context.output.result(
+    {
+      tag,
+      ...describeObject(descriptor),
+      before: before === undefined ? null : describeObject(before),
+    },
+    '',
+  )
+}
