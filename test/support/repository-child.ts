@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { TagConflictError } from '../../lib/errors.js'
+import type { Descriptor } from '../../lib/object/descriptor.js'
+import type { LockMode } from '../../lib/repository/lock.js'
+import { openRepository } from '../../lib/repository/open.js'
+import type { Repository } from '../../lib/repository/repository.js'
+import { putSmallTree } from './scratch-repository.js'
+
+type Action = (repository: Repository, args: readonly string[]) => Promise<void>
+
+const actions: Readonly<Record<string, Action>> = {
+  lock: async (repository, [mode]) => {
+    await using lock = await repository.lock(mode as LockMode)
+    say(lock.mode)
+    await released()
+  },
+  session: async repository => {
+    await using session = await repository.begin({
+      purpose: 'store',
+      publishing: 'whole',
+    })
+    await putSmallTree(session.objects, 99)
+    writeFileSync(join(session.folder, 'something'), 'left behind')
+    say(String(session.number))
+    await released()
+  },
+  // Sets the tag to the trees of the given digests in turn until it is killed.
+  'set-for-ever': async (repository, [name = '', ...digests]) => {
+    const descriptors = await describeAll(repository, digests)
+    for (let turn = 0; ; turn++) {
+      const next = descriptors[turn % descriptors.length]
+      if (next === undefined) throw new Error('no trees')
+      await repository.tags.set(name, next)
+      if (turn === 0) say('started')
+    }
+  },
+  // Moves the tag so many times from what it is to the next tree in the row.
+  advance: async (repository, [name = '', count, ...digests]) => {
+    const descriptors = await describeAll(repository, digests)
+    for (let done = 0; done < Number(count); ) {
+      const current = await repository.tags.get(name)
+      const index = descriptors.findIndex(({ digest }) => digest === current.digest)
+      const next = descriptors[(index + 1) % descriptors.length]
+      if (next === undefined) throw new Error('no trees')
+      try {
+        await repository.tags.set(name, next, { expected: current })
+        done++
+      } catch (error) {
+        if (!(error instanceof TagConflictError)) throw error
+      }
+    }
+  },
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+async function released(): Promise<void> {
+  process.stdin.resume()
+  await once(process.stdin, 'end')
+}
+
+async function describeAll(
+  repository: Repository,
+  digests: readonly string[],
+): Promise<Descriptor[]> {
+  const tags = await repository.tags.list()
+  return digests.flatMap(wanted =>
+    tags
+      .map(({ descriptor }) => descriptor)
+      .filter(({ digest }) => digest === wanted)
+      .slice(0, 1),
+  )
+}
+
+const [action = '', root = '', ...args] = process.argv.slice(2)
+const run = actions[action]
+if (run === undefined) throw new Error(`no action ${action}`)
+await run(await openRepository(root), args)
