@@ -8,7 +8,7 @@ import { writeFailure } from './storage-full.js'
 export interface AsideOwner {
   /** Moves the file at a path among the committed objects, or removes it. */
   commitFile(path: string, type: ObjectType, link: ObjectLink): Promise<void>
-  /** Its file is no longer the aside's: committed or removed. */
+  /** An aside has closed its file, and will not touch it any more. */
   forgetAside(aside: AsideFile): void
 }
 
@@ -26,11 +26,7 @@ export class AsideFile implements AsidePayload {
     this.#path = path
     this.#type = type
     this.#owner = owner
-    try {
-      this.#fd = calls.create(path)
-    } catch (error) {
-      throw writeFailure(error, this.#what)
-    }
+    this.#fd = calls.create(path)
     try {
       this.write(Buffer.from([objectTypeByte(type)]))
     } catch (error) {
@@ -44,7 +40,7 @@ export class AsideFile implements AsidePayload {
     try {
       writeFully(this.#calls, this.#fd, bytes)
     } catch (error) {
-      throw writeFailure(error, this.#what)
+      throw writeFailure(error, `a ${this.#type} that is put aside`)
     }
   }
 
@@ -58,8 +54,8 @@ export class AsideFile implements AsidePayload {
   async commit(link: ObjectLink): Promise<void> {
     if (!this.#isOurs) throw new Error('the session is closed')
     this.end()
-    await this.#owner.commitFile(this.#path, this.#type, link)
     this.#letGo()
+    await this.#owner.commitFile(this.#path, this.#type, link)
   }
 
   discard(): void {
@@ -69,8 +65,10 @@ export class AsideFile implements AsidePayload {
     this.#calls.unlink(this.#path)
   }
 
-  get #what(): string {
-    return `a ${this.#type} in ${this.#path}`
+  /** Closes the file and leaves it to the session to remove. */
+  leave(): void {
+    this.end()
+    this.#letGo()
   }
 
   #letGo(): void {

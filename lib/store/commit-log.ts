@@ -8,14 +8,14 @@ import { type FileCalls, writeFully } from '../system/file-calls.js'
  * The last ones stay in memory, those before them go to files, one a spill, so that a
  * session of any size takes bounded memory.
  */
-export class CommitLog implements Disposable {
+export class CommitLog {
   readonly #calls: FileCalls
   readonly #newPath: () => string
   readonly #files: string[] = []
   #recent: Digest[] = []
   #length = 0
 
-  /** @param newPath - names a file that does not exist */
+  /** @param newPath - names a file that does not exist, in a folder that the caller removes */
   constructor(calls: FileCalls, newPath: () => string) {
     this.#calls = calls
     this.#newPath = newPath
@@ -34,17 +34,13 @@ export class CommitLog implements Disposable {
   spill(): void {
     const path = this.#newPath()
     const fd = this.#calls.create(path)
-    this.#files.push(path)
     try {
       writeFully(this.#calls, fd, Buffer.from(this.#recent.join('\n'), 'latin1'))
-      this.#recent = []
-    } catch (error) {
-      this.#files.pop()
-      this.#calls.unlink(path)
-      throw error
     } finally {
       this.#calls.close(fd)
     }
+    this.#files.push(path)
+    this.#recent = []
   }
 
   /** All digests in order, in batches of what was spilled at once. */
@@ -53,9 +49,5 @@ export class CommitLog implements Disposable {
       yield readFileSync(path, 'latin1').split('\n').map(parseDigest)
     }
     yield this.#recent
-  }
-
-  [Symbol.dispose](): void {
-    for (const path of this.#files.splice(0)) this.#calls.unlink(path)
   }
 }

@@ -6,6 +6,7 @@ import {
   openSync,
   read,
   readSync,
+  type Stats,
 } from 'node:fs'
 import { promisify } from 'node:util'
 import { CorruptObjectError, LimitExceededError, ObjectNotFoundError } from '../errors.js'
@@ -31,8 +32,18 @@ export type LoosePlace = { readonly digest: Digest; readonly path: string }
 
 /** Whether a file that can be an object lies there; its bytes are not looked at. */
 export function isObjectFile(path: string): boolean {
-  const stats = lstatSync(path, { throwIfNoEntry: false })
+  const stats = findStats(path)
   return stats?.isFile() === true && stats.size > 0
+}
+
+function findStats(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    // A stray file where a folder of the layout should be: nothing is below it.
+    if (isErrno(error, 'ENOTDIR')) return undefined
+    throw error
+  }
 }
 
 /** What the object file at a path says of itself; undefined for what cannot be one. */

@@ -12,6 +12,9 @@ import { writeFailure } from './storage-full.js'
 // Up to so many objects, syncing each file and folder beats syncing all the filesystem.
 const fewObjects = 16
 
+// Others get their turn after so many renames.
+const turnObjects = 256
+
 /**
  * Moves staged objects into place: data durable first, then names in the order of
  * commits, so that after a power loss no object is cut and none lacks its children.
@@ -47,28 +50,32 @@ export class LoosePublisher {
 
   /** Publishes what was committed; the names may still be lost in a power loss. */
   async publish(staged: StagedObjects): Promise<void> {
-    using log = staged.take()
+    const log = staged.take()
     if (log === undefined) return
     const isFew = log.length <= fewObjects && !this.#hasUnsyncedNames
     const isWholesale = !isFew && this.#calls.canSyncFilesystem()
     if (isWholesale) await this.#syncFilesystem()
     else await this.#syncFiles(log, staged)
+    let placed = 0
     for (const batch of log.batches()) {
       for (const digest of batch) {
         this.#place(digest, staged)
         if (!isWholesale) await this.#syncFolders(digest)
+        if (++placed % turnObjects === 0) await setImmediate()
       }
-      await setImmediate()
     }
     if (isWholesale) this.#hasUnsyncedNames = true
   }
 
   /** Makes every name durable that was published or relied on. */
   async syncNames(): Promise<void> {
-    if (this.#hasUnsyncedNames) await this.#syncFilesystem()
+    // Taken first: what is relied on during a sync may have been named during it.
+    const hasUnsyncedNames = this.#hasUnsyncedNames
     this.#hasUnsyncedNames = false
-    for (const spelled of this.#reliedOn) await this.#syncFolders(spelled)
+    if (hasUnsyncedNames) await this.#syncFilesystem()
+    const reliedOn = [...this.#reliedOn]
     this.#reliedOn.clear()
+    for (const spelled of reliedOn) await this.#syncFolders(spelled)
   }
 
   #place(digest: Digest, staged: StagedObjects): void {

@@ -25,13 +25,19 @@ import { type AsidePayload, type PayloadKeeper, PayloadWriter } from './payload-
 import { StagedObjects } from './staged-objects.js'
 import { writeFailure } from './storage-full.js'
 
-const gradualBatch = 4096
+/** How the sessions of a loose store write. */
+export type LooseWriting = {
+  readonly calls: FileCalls
+  /** Committed objects that a gradual session publishes at once. */
+  readonly batchObjects: number
+}
 
 /** A session of a loose store: objects are staged in its folder, then moved into place. */
 export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
   readonly bufferBytes = 256 * 1024
   readonly #layout: LooseLayout
   readonly #calls: FileCalls
+  readonly #batchObjects: number
   readonly #algorithm: Algorithm
   readonly #publishing: Publishing
   readonly #staged: StagedObjects
@@ -43,12 +49,14 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
   #isClosed = false
   #failure: unknown
 
-  constructor(layout: LooseLayout, calls: FileCalls, options: StoreSessionOptions) {
+  constructor(layout: LooseLayout, writing: LooseWriting, options: StoreSessionOptions) {
+    const { calls, batchObjects } = writing
     this.#layout = layout
     this.#calls = calls
+    this.#batchObjects = batchObjects
     this.#algorithm = options.algorithm
     this.#publishing = options.publishing
-    this.#staged = new StagedObjects(calls, options.folder)
+    this.#staged = new StagedObjects(calls, options.folder, 2 * batchObjects)
     this.#fd = calls.open(layout.objects)
     this.#publisher = new LoosePublisher(layout, calls, this.#fd)
     this.#guard = options.guard ?? (publish => publish())
@@ -111,10 +119,12 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#inTurn(async () => {
-      for (const aside of this.#asides) aside.discard()
-      this.#asides.clear()
-      this.#calls.close(this.#fd)
-      await this.#staged.remove()
+      try {
+        for (const aside of this.#asides) aside.leave()
+        this.#calls.close(this.#fd)
+      } finally {
+        await this.#staged.remove()
+      }
     })
   }
 
@@ -135,15 +145,23 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
 
   putAside(type: ObjectType): AsidePayload {
     this.checkOpen()
-    const aside = new AsideFile(this.#calls, this.#staged.newPath(), type, this)
-    this.#asides.add(aside)
-    return aside
+    try {
+      const aside = new AsideFile(this.#calls, this.#staged.newPath(), type, this)
+      this.#asides.add(aside)
+      return aside
+    } catch (error) {
+      throw writeFailure(error, `a ${type} that is put aside`)
+    }
   }
 
   async commitFile(path: string, type: ObjectType, link: ObjectLink): Promise<void> {
     this.checkOpen()
-    if (this.#isThere(type, link)) this.#calls.unlink(path)
-    else this.#staged.adopt(path, type, link)
+    try {
+      if (this.#isThere(type, link)) this.#calls.unlink(path)
+      else this.#staged.adopt(path, type, link)
+    } catch (error) {
+      throw writeFailure(error, `${type} ${link.digest}`)
+    }
     await this.#publishFullBatch()
   }
 
@@ -183,9 +201,9 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
   }
 
   async #publishFullBatch(): Promise<void> {
-    if (this.#publishing === 'whole' || this.#staged.length < gradualBatch) return
+    if (this.#publishing === 'whole' || this.#staged.length < this.#batchObjects) return
     await this.#inTurn(async () => {
-      if (this.#staged.length < gradualBatch) return
+      if (this.#staged.length < this.#batchObjects) return
       this.checkOpen()
       await this.#guarded(() => this.#publisher.publish(this.#staged))
     })

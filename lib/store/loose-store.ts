@@ -11,7 +11,7 @@ import {
   readObjectFile,
 } from './loose-file.js'
 import { LooseLayout } from './loose-layout.js'
-import { LooseSession } from './loose-session.js'
+import { LooseSession, type LooseWriting } from './loose-session.js'
 import type {
   ByteRange,
   ObjectInfo,
@@ -28,6 +28,8 @@ const listBatch = 1024
 export type LooseStoreOptions = {
   /** Writes through these instead of the system's own. */
   readonly calls?: FileCalls
+  /** Committed objects that a gradual session publishes at once. */
+  readonly batchObjects?: number
 }
 
 /**
@@ -41,7 +43,10 @@ export function openLooseStore(
 ): LooseStore {
   const objects = join(root, 'objects')
   if (mkdirSync(objects, { recursive: true, mode: 0o755 }) !== undefined) syncFolder(root)
-  return new LooseStore(new LooseLayout(objects), options.calls ?? systemFileCalls)
+  return new LooseStore(new LooseLayout(objects), {
+    calls: options.calls ?? systemFileCalls,
+    batchObjects: options.batchObjects ?? 4096,
+  })
 }
 
 /**
@@ -53,11 +58,11 @@ export function openLooseStore(
  */
 export class LooseStore implements ObjectStore {
   readonly #layout: LooseLayout
-  readonly #calls: FileCalls
+  readonly #writing: LooseWriting
 
-  constructor(layout: LooseLayout, calls: FileCalls) {
+  constructor(layout: LooseLayout, writing: LooseWriting) {
     this.#layout = layout
-    this.#calls = calls
+    this.#writing = writing
   }
 
   async has(digests: readonly Digest[]): Promise<Bitmap> {
@@ -92,7 +97,7 @@ export class LooseStore implements ObjectStore {
   }
 
   async begin(options: StoreSessionOptions): Promise<StoreSession> {
-    return new LooseSession(this.#layout, this.#calls, options)
+    return new LooseSession(this.#layout, this.#writing, options)
   }
 
   #place(digest: Digest): { digest: Digest; path: string } {

@@ -68,7 +68,13 @@ export class PayloadWriter implements ObjectWriter {
         { type: this.#type, limit: maxMetadataBytes },
       )
     }
-    this.#keep(chunk, size)
+    try {
+      this.#keep(chunk, size)
+    } catch (error) {
+      // Some of the chunk may be written: nothing true can follow it.
+      this.#throwAway()
+      throw error
+    }
     this.#digester.update(chunk)
     this.#size = size
   }
@@ -107,10 +113,7 @@ export class PayloadWriter implements ObjectWriter {
   }
 
   async cancel(): Promise<void> {
-    if (this.#ended) return
-    this.#ended = true
-    this.#chunks = []
-    this.#aside?.discard()
+    if (!this.#ended) this.#throwAway()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -128,6 +131,12 @@ export class PayloadWriter implements ObjectWriter {
       for (const before of this.#chunks.splice(0)) this.#aside.write(before)
     }
     this.#aside.write(chunk)
+  }
+
+  #throwAway(): void {
+    this.#ended = true
+    this.#chunks = []
+    this.#aside?.discard()
   }
 
   #end(): ObjectLink {

@@ -11,8 +11,6 @@ import type { ObjectInfo } from './object-store.js'
 // Below this, copying a payload behind its type byte costs less than a second write.
 const joinedBytes = 64 * 1024
 
-const knownInMemory = 8192
-
 /**
  * The objects that a loose session has committed and not published: each in a file named
  * by its digest, in a folder of their own.
@@ -22,6 +20,7 @@ const knownInMemory = 8192
 export class StagedObjects {
   readonly #calls: FileCalls
   readonly #parent: string
+  readonly #maxKnown: number
   readonly #joined = Buffer.allocUnsafe(1 + joinedBytes)
   readonly #known = new Map<Digest, ObjectInfo>()
   #folder: string | undefined
@@ -29,10 +28,15 @@ export class StagedObjects {
   #files = 0
   #hasForgotten = false
 
-  /** A folder is made below `parent` for the first object. */
-  constructor(calls: FileCalls, parent: string) {
+  /**
+   * A folder is made below `parent` for the first object.
+   *
+   * @param maxKnown - how many objects may be known in memory
+   */
+  constructor(calls: FileCalls, parent: string, maxKnown: number) {
     this.#calls = calls
     this.#parent = parent
+    this.#maxKnown = maxKnown
   }
 
   /** How many objects were committed since the last take(). */
@@ -67,7 +71,7 @@ export class StagedObjects {
       }
       this.#commit(digest, { type, size: payload.length })
     } catch (error) {
-      this.#calls.unlink(path)
+      this.#remove(path)
       throw error
     }
   }
@@ -78,7 +82,7 @@ export class StagedObjects {
     this.#commit(digest, { type, size })
   }
 
-  /** What was committed since the last time, to be published; the caller disposes it. */
+  /** What was committed since the last time, to be published. */
   take(): CommitLog | undefined {
     const log = this.#log
     this.#log = undefined
@@ -99,7 +103,7 @@ export class StagedObjects {
   /** Removes every file. */
   async remove(): Promise<void> {
     this.#known.clear()
-    this.take()?.[Symbol.dispose]()
+    this.#log = undefined
     if (this.#folder === undefined) return
     await rm(this.#folder, { recursive: true, force: true })
     this.#folder = undefined
@@ -107,13 +111,21 @@ export class StagedObjects {
 
   #commit(digest: Digest, info: ObjectInfo): void {
     this.#log ??= new CommitLog(this.#calls, () => this.newPath())
-    if (this.#known.size >= knownInMemory) {
+    if (this.#known.size >= this.#maxKnown) {
       this.#log.spill()
       this.#known.clear()
       this.#hasForgotten = true
     }
     this.#log.add(digest)
     this.#known.set(digest, info)
+  }
+
+  #remove(path: string): void {
+    try {
+      this.#calls.unlink(path)
+    } catch {
+      // The first error tells more, and the file goes with the folder.
+    }
   }
 
   #writeObject(fd: number, type: ObjectType, payload: Uint8Array): void {
