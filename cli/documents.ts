@@ -2,7 +2,7 @@ import type { Descriptor } from '../lib/object/descriptor.js'
 import type { JsonValue } from './json.js'
 
 /** The members that describe an object in every document. */
-export function describeObject(descriptor: Descriptor): {
+export function objectMembers(descriptor: Descriptor): {
   readonly [key: string]: JsonValue
 } {
   const { digest, type, size, subObjectCount, subObjectsSize } = descriptor

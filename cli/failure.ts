@@ -51,6 +51,12 @@ const interruptExitCodes = { SIGINT: 130, SIGTERM: 143 } as const
 // What a shell reports for a program that SIGPIPE ended.
 const brokenPipeExitCode = 141
 
+// For errors of the system that no code of ours stands for.
+const exitCodeOfErrno: Readonly<Record<string, number>> = {
+  ENOENT: errorCodes.ref_not_found.exitCode,
+  EADDRINUSE: errorCodes.lock_busy.exitCode,
+}
+
 const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: 'storage_full',
   EDQUOT: 'storage_full',
@@ -135,7 +141,8 @@ function describeSystemError(error: unknown): Failure | undefined {
     code: code ?? 'system_error',
     message: error.message,
     facts: { errno, path },
-    exitCode: code === undefined ? 1 : errorCodes[code].exitCode,
+    exitCode:
+      code === undefined ? (exitCodeOfErrno[errno] ?? 1) : errorCodes[code].exitCode,
   }
 }
 

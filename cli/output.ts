@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import { isErrno } from '../lib/system/errno.js'
 import { formatJson, type JsonValue } from './json.js'
-import { type Progress, startProgress } from './progress.js'
+import { type Progress, type ProgressUnit, startProgress } from './progress.js'
 import { printable } from './text.js'
 
 /** Nobody reads standard output any more. */
@@ -94,17 +94,22 @@ export class Output {
     if (this.mode.verbose && !this.mode.json) this.#remark(text)
   }
 
+  /** Writes a line of a log, which is neither result nor remark. */
+  log(line: string): void {
+    this.#remarks.write(`${line}\n`)
+  }
+
   /** Warns of something that the result leaves out; `--json` has it in the document. */
   warn(text: string): void {
     if (!this.mode.json) this.#remark(`warning: ${text}`)
   }
 
   /** Shows how far a long work is: a bar on a terminal, else a line at its start. */
-  progress(label: string): Progress {
+  progress(label: string, unit: ProgressUnit = 'object'): Progress {
     const { json, quiet, progress } = this.mode
     const kind =
       json || quiet || !progress ? 'none' : this.#isTerminal() ? 'bar' : 'lines'
-    return startProgress(this.#remarks, label, kind)
+    return startProgress(this.#remarks, label, { kind, unit })
   }
 
   #isTerminal(): boolean {

@@ -1,8 +1,12 @@
 import type { OutputStream } from './output.js'
 import { counted, formatBytes, formatSeconds } from './text.js'
 
+/** What a work counts. */
+export type ProgressUnit = 'object' | 'entry'
+
 /** How far a work is; totals where they are known. */
 export type ProgressState = {
+  /** Of the unit that the progress was started with. */
   readonly objects: number
   readonly bytes: number | bigint
   readonly totalObjects?: number
@@ -28,14 +32,14 @@ type Clock = () => number
 export function startProgress(
   stream: OutputStream,
   label: string,
-  kind: ProgressKind,
+  { kind, unit = 'object' }: { kind: ProgressKind; unit?: ProgressUnit },
   clock: Clock = () => performance.now(),
 ): Progress {
   switch (kind) {
     case 'bar':
-      return new ProgressBar(stream, label, clock)
+      return new ProgressBar(stream, { label, unit }, clock)
     case 'lines':
-      return new ProgressLines(stream, label, clock)
+      return new ProgressLines(stream, { label, unit }, clock)
     case 'none':
       return { update() {}, [Symbol.dispose]() {} }
     default:
@@ -43,16 +47,27 @@ export function startProgress(
   }
 }
 
+type Work = { readonly label: string; readonly unit: ProgressUnit }
+
+const plurals: Readonly<Record<ProgressUnit, string>> = {
+  object: 'objects',
+  entry: 'entries',
+}
+
+function countedUnits(count: number, unit: ProgressUnit): string {
+  return counted(count, unit, plurals[unit])
+}
+
 class ProgressBar implements Progress {
   readonly #stream: OutputStream
-  readonly #label: string
+  readonly #work: Work
   readonly #clock: Clock
   readonly #started: number
   #drawn: number | undefined
 
-  constructor(stream: OutputStream, label: string, clock: Clock) {
+  constructor(stream: OutputStream, work: Work, clock: Clock) {
     this.#stream = stream
-    this.#label = label
+    this.#work = work
     this.#clock = clock
     this.#started = clock()
   }
@@ -61,7 +76,7 @@ class ProgressBar implements Progress {
     const now = this.#clock()
     if (this.#drawn !== undefined && now - this.#drawn < redrawMilliseconds) return
     this.#drawn = now
-    const line = describeProgress(this.#label, state, (now - this.#started) / 1000)
+    const line = describeProgress(this.#work, state, (now - this.#started) / 1000)
     // One column less: a full line would wrap and could not be redrawn.
     const columns = Math.max(20, (this.#stream.columns ?? 80) - 1)
     this.#stream.write(`\r${line.slice(0, columns)}\x1b[K`)
@@ -74,17 +89,17 @@ class ProgressBar implements Progress {
 
 class ProgressLines implements Progress {
   readonly #stream: OutputStream
-  readonly #label: string
+  readonly #work: Work
   readonly #clock: Clock
   readonly #started: number
   #state: ProgressState | undefined
 
-  constructor(stream: OutputStream, label: string, clock: Clock) {
+  constructor(stream: OutputStream, work: Work, clock: Clock) {
     this.#stream = stream
-    this.#label = label
+    this.#work = work
     this.#clock = clock
     this.#started = clock()
-    stream.write(`${label} …\n`)
+    stream.write(`${work.label} …\n`)
   }
 
   update(state: ProgressState): void {
@@ -96,7 +111,7 @@ class ProgressLines implements Progress {
     const { objects, bytes } = this.#state
     const seconds = (this.#clock() - this.#started) / 1000
     this.#stream.write(
-      `${this.#label}: ${counted(objects, 'object')}, ${formatBytes(bytes)} ` +
+      `${this.#work.label}: ${countedUnits(objects, this.#work.unit)}, ${formatBytes(bytes)} ` +
         `in ${seconds.toFixed(1)} s\n`,
     )
   }
@@ -104,7 +119,7 @@ class ProgressLines implements Progress {
 
 /** One line that says how far a work is after so many seconds. */
 export function describeProgress(
-  label: string,
+  { label, unit }: Work,
   state: ProgressState,
   seconds: number,
 ): string {
@@ -119,8 +134,8 @@ export function describeProgress(
   }
   parts.push(
     totalObjects === undefined
-      ? counted(objects, 'object')
-      : `${objects}/${totalObjects} objects`,
+      ? countedUnits(objects, unit)
+      : `${objects}/${totalObjects} ${plurals[unit]}`,
     totalBytes === undefined
       ? formatBytes(bytes)
       : `${formatBytes(bytes)}/${formatBytes(totalBytes)}`,

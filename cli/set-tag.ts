@@ -1,9 +1,9 @@
 import { WrongObjectTypeError } from '../lib/errors.js'
 import type { TagName } from '../lib/object/tag-name.js'
+import { describeObject } from '../lib/repository/describe-object.js'
 import type { Repository } from '../lib/repository/repository.js'
 import type { CommandContext } from './context.js'
-import { describeObject } from './documents.js'
-import { getRefDescriptor } from './ref-descriptor.js'
+import { objectMembers } from './documents.js'
 
 /** Makes a tag name what a REF names, and prints what happened. */
 export async function setTag(
@@ -11,7 +11,8 @@ export async function setTag(
   repository: Repository,
   { tag, ref, message }: { tag: TagName; ref: string; message: string },
 ): Promise<void> {
-  const descriptor = await getRefDescriptor(repository, ref)
+  const { digest } = await repository.resolveRef(ref)
+  const descriptor = await describeObject(repository.objects, digest)
   if (descriptor.type !== 'application') {
     throw new WrongObjectTypeError(
       `${ref} cannot be tagged: expected an application, found a ${descriptor.type}`,
@@ -28,8 +29,8 @@ export async function setTag(
   await context.output.result(
     {
       tag,
-      ...describeObject(descriptor),
-      before: before === undefined ? null : describeObject(before),
+      ...objectMembers(descriptor),
+      before: before === undefined ? null : objectMembers(before),
     },
     '',
   )

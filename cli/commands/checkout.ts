@@ -60,7 +60,7 @@ async function checkoutTo(
     flags.touch === undefined ? undefined : parseInteger(flags.touch, '--touch')
   const repository = await context.repository()
   const application = await resolveApplication(repository, ref)
-  using progress = context.output.progress(`checking out ${ref}`)
+  using progress = context.output.progress(`checking out ${ref}`, 'entry')
   const report = await checkoutTree(repository.objects, { application, path }, dir, {
     force: flags.force,
     ownerMap,

@@ -77,7 +77,7 @@ async function folderSide(
   { before, hashing }: { before: Side; hashing: HashingSession },
 ): Promise<Side> {
   const { extension } = await getApplication(before.reader, before.application)
-  using progress = context.output.progress(`reading ${folder}`)
+  using progress = context.output.progress(`reading ${folder}`, 'entry')
   const { descriptor } = await storeApplication(folder, hashing, {
     mtimes: extension?.modificationTimes !== undefined,
     onProgress: ({ entries, bytes }) => progress.update({ objects: entries, bytes }),

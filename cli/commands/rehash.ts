@@ -5,7 +5,7 @@ import { parseTagName } from '../../lib/object/tag-name.js'
 import { rehashApplication } from '../../lib/tree/rehash.js'
 import { resolveApplication } from '../application-ref.js'
 import type { CommandContext } from '../context.js'
-import { describeObject } from '../documents.js'
+import { objectMembers } from '../documents.js'
 
 export type RehashFlags = { readonly algorithm: AlgorithmName; readonly tag: string }
 
@@ -19,7 +19,7 @@ export async function rehash(
   const { source, descriptor } = await rehashTree(context, ref, { ...flags, tag })
   context.output.note(`${tag} names ${source} in ${flags.algorithm}`)
   await context.output.result(
-    { source, ...describeObject(descriptor), algorithm: flags.algorithm, tag },
+    { source, ...objectMembers(descriptor), algorithm: flags.algorithm, tag },
     `${descriptor.digest}\n`,
   )
 }

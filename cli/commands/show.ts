@@ -5,13 +5,13 @@ import { algorithmOf } from '../../lib/object/digest.js'
 import type { Directory } from '../../lib/object/directory.js'
 import { escapeBytes } from '../../lib/object/escape.js'
 import { type Header, kindOfHeader } from '../../lib/object/header.js'
+import { describeObject } from '../../lib/repository/describe-object.js'
 import type { ObjectReader } from '../../lib/store/object-store.js'
 import { getApplication, getDirectory, getHeader } from '../../lib/store/typed-object.js'
 import type { CommandContext } from '../context.js'
-import { describeObject } from '../documents.js'
+import { objectMembers } from '../documents.js'
 import type { JsonValue } from '../json.js'
 import { formatMode, formatPermissions, splitDevice } from '../mode-text.js'
-import { getDescriptor } from '../ref-descriptor.js'
 import { counted, formatBytes, formatTable, printable } from '../text.js'
 
 type Shown = {
@@ -23,7 +23,7 @@ type Shown = {
 export async function show(context: CommandContext, ref: string): Promise<void> {
   const repository = await context.repository()
   const { digest } = await repository.resolveRef(ref)
-  const descriptor = await getDescriptor(repository.objects, digest)
+  const descriptor = await describeObject(repository.objects, digest)
   const shown = await showContent(repository.objects, descriptor)
   const rows = [...commonRows(descriptor), ...shown.rows].map(([name, value]) => [
     name,
@@ -32,7 +32,7 @@ export async function show(context: CommandContext, ref: string): Promise<void> 
   await context.output.result(
     {
       ref,
-      ...describeObject(descriptor),
+      ...objectMembers(descriptor),
       algorithm: algorithmOf(digest).name,
       ...shown.document,
     },

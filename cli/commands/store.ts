@@ -3,7 +3,7 @@ import { storeApplication } from '../../lib/tree/store-application.js'
 import type { StoredTree } from '../../lib/tree/store-options.js'
 import { readApplicationConfig } from '../application-config.js'
 import type { CommandContext } from '../context.js'
-import { describeObject } from '../documents.js'
+import { objectMembers } from '../documents.js'
 import { counted, formatBytes } from '../text.js'
 
 export type StoreFlags = {
@@ -34,7 +34,7 @@ export async function store(
   const { entries, files, bytes, leftOut } = stats
   await context.output.result(
     {
-      ...describeObject(descriptor),
+      ...objectMembers(descriptor),
       tag: tag ?? null,
       entries,
       files,
@@ -56,7 +56,7 @@ async function storeTree(
     purpose: 'store',
     publishing: 'gradual',
   })
-  using progress = context.output.progress(`storing ${path}`)
+  using progress = context.output.progress(`storing ${path}`, 'entry')
   const stored = await storeApplication(path, session.objects, {
     version1: flags.v1 ?? false,
     mtimes: flags.mtime ?? false,

@@ -1,6 +1,6 @@
 import type { SkippedTag } from '../../lib/repository/tag-store.js'
 import type { CommandContext } from '../context.js'
-import { describeObject, totalSize } from '../documents.js'
+import { objectMembers, totalSize } from '../documents.js'
 import { formatBytes, formatTable } from '../text.js'
 
 /** `cairn tag list` */
@@ -13,7 +13,7 @@ export async function tagList(context: CommandContext): Promise<void> {
   }
   await context.output.result(
     {
-      tags: tags.map(({ name, descriptor }) => ({ name, ...describeObject(descriptor) })),
+      tags: tags.map(({ name, descriptor }) => ({ name, ...objectMembers(descriptor) })),
       skipped: skipped.map(({ name, path, reason }) => ({ name, path, reason })),
     },
     formatTable(

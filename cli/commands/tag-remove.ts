@@ -1,5 +1,5 @@
 import type { CommandContext } from '../context.js'
-import { describeObject } from '../documents.js'
+import { objectMembers } from '../documents.js'
 
 /** `cairn tag remove TAG` */
 export async function tagRemove(context: CommandContext, name: string): Promise<void> {
@@ -11,5 +11,5 @@ export async function tagRemove(context: CommandContext, name: string): Promise<
     message: 'tag remove',
   })
   context.output.note(`removed ${name}, which named ${before.digest}`)
-  await context.output.result({ tag: name, before: describeObject(before) }, '')
+  await context.output.result({ tag: name, before: objectMembers(before) }, '')
 }

@@ -6,6 +6,23 @@ import { examples } from '../help.js'
 /** Defines the commands that help to use the others. */
 export function defineOtherCommands(program: Command, start: Start): void {
   program
+    .command('quickstart')
+    .summary('show the main job on a real folder')
+    .description(
+      'Does the main job in a temporary place: stores a folder, serves it, pushes it to ' +
+        'another repository, pulls it into a third, checks it out, and proves that the ' +
+        'copy is identical. Prints every command that it runs. Exit code 1 if it is not.',
+    )
+    .argument('[path]', 'folder to take; by default a system folder of some tens of MB')
+    .addHelpText('after', examples('cairn quickstart', 'cairn quickstart /usr/share/doc'))
+    .action((path: string | undefined) =>
+      start(async context => {
+        const { quickstart } = await import('../commands/quickstart.js')
+        await quickstart(context, path)
+      }),
+    )
+
+  program
     .command('completion')
     .summary('print a completion script for a shell')
     .description(

@@ -36,4 +36,21 @@ export function defineRepositoryCommands(program: Command, start: Start): void {
         await init(context, flags)
       }),
     )
+
+  program
+    .command('fsck')
+    .summary('verify tags, objects and what they refer to')
+    .description(
+      'Verifies the repository: its structure, its tags, that every object has its digest, ' +
+        'and that all it refers to is there. With REFs, only what they reach. ' +
+        'Exit code 5 when there are problems.',
+    )
+    .argument('[ref...]', 'verify only these')
+    .addHelpText('after', examples('cairn fsck', 'cairn fsck app', 'cairn fsck --json'))
+    .action((refs: string[]) =>
+      start(async context => {
+        const { fsck } = await import('../commands/fsck.js')
+        await fsck(context, refs)
+      }),
+    )
 }

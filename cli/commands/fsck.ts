@@ -1,0 +1,52 @@
+import { errorCodes } from '../../lib/error-codes.js'
+import type { Finding, Severity } from '../../lib/repository/check-finding.js'
+import type { CommandContext } from '../context.js'
+import type { Row } from '../output.js'
+import { counted, formatBytes, printable } from '../text.js'
+
+/** `cairn fsck [REF…]` */
+export async function fsck(
+  context: CommandContext,
+  refs: readonly string[],
+): Promise<void> {
+  const repository = await context.repository()
+  const counts: Record<Severity, number> = { error: 0, warning: 0, notice: 0 }
+  const looked = { objects: 0, bytes: 0 }
+  {
+    using progress = context.output.progress('checking')
+    const findings = repository.check({
+      ...(refs.length > 0 ? { refs } : { objects: 'all' }),
+      onProgress: ({ objects, bytes }) => {
+        Object.assign(looked, { objects, bytes })
+        progress.update(looked)
+      },
+      signal: context.signal,
+    })
+    await context.output.list('findings', rows(findings, counts), () => ({
+      errors: counts.error,
+      warnings: counts.warning,
+      notices: counts.notice,
+      ...looked,
+    }))
+  }
+  context.output.note(
+    `checked ${counted(looked.objects, 'object')}, ${formatBytes(looked.bytes)}: ` +
+      `${counted(counts.error, 'error')}, ${counted(counts.warning, 'warning')}, ` +
+      counted(counts.notice, 'notice'),
+  )
+  if (counts.error > 0) context.finishWith(errorCodes.corrupt_object.exitCode)
+}
+
+async function* rows(
+  findings: AsyncIterable<Finding>,
+  counts: Record<Severity, number>,
+): AsyncGenerator<Row, void> {
+  for await (const finding of findings) {
+    const { severity, kind, where, message, expected, found } = finding
+    counts[severity] += 1
+    yield {
+      text: `${printable(`${severity}: ${kind} ${where}: ${message}`)}\n`,
+      json: { severity, kind, where, message, expected, found },
+    }
+  }
+}
