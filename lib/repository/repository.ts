@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import type { ObjectStore } from '../store/object-store.js'
 import type { FileCalls } from '../system/file-calls.js'
 import { type CheckOptions, checkRepository } from './check.js'
@@ -69,7 +68,6 @@ export class Repository {
     const registered = await this.#sessions.begin(purpose, wait)
     try {
       const { number, folder } = registered
-      mkdirSync(this.#paths.objects, { recursive: true })
       const objects = await this.objects.begin({
         algorithm,
         folder,
