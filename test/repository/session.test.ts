@@ -25,6 +25,12 @@ function leftovers({ root }: Repository): string[] {
   return [...sessions, ...readdirSync(join(root, 'temp'))]
 }
 
+async function countObjects({ objects }: Repository): Promise<number> {
+  let count = 0
+  for await (const batch of objects.list()) count += batch.length
+  return count
+}
+
 t.test('has a number above all before, a private folder, and leaves nothing', async t => {
   const repository = await makeRepository(t.testdir())
   const numbers: number[] = []
@@ -77,6 +83,24 @@ t.test('publishes nothing while another holds the lock exclusively', async t => 
   await lock[Symbol.asyncDispose]()
   await session.objects.publish([digest])
   t.equal((await repository.objects.has([digest])).count(), 1)
+})
+
+t.test('takes the lock for what a gradual session publishes on its way', async t => {
+  const repository = await makeRepository(t.testdir())
+  const gradual = { purpose: 'pull', publishing: 'gradual', wait: 0 } as const
+  await using session = await repository.begin(gradual)
+  const batch = Array.from({ length: 5000 }, (_, index) => ({
+    type: 'file' as const,
+    payload: Buffer.from(`content ${index}`),
+  }))
+  const lock = await repository.lock('exclusive')
+  await t.rejects(session.objects.put(batch), { code: 'lock_busy' })
+  t.same(await countObjects(repository), 0)
+  await lock[Symbol.asyncDispose]()
+  const links = await session.objects.put(batch)
+  t.equal(await countObjects(repository), 5000)
+  await session.objects.publish(links.map(({ digest }) => digest))
+  t.equal(await countObjects(repository), 5000)
 })
 
 t.test('writes with the algorithm of the repository unless told otherwise', async t => {
