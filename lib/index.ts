@@ -1,0 +1,314 @@
+export {
+  type ClosureProblem,
+  type Reference,
+} from './closure/closure-problem.js'
+export {
+  type ClosureOrder,
+  type ClosureWalkOptions,
+  walkClosure,
+} from './closure/closure-walk.js'
+export {
+  type ErrorCode,
+  type ErrorReaction,
+  errorCodes,
+} from './error-codes.js'
+export {
+  AccessRefusedError,
+  AmbiguousRefError,
+  CairnError,
+  ConnectionLostError,
+  CorruptObjectError,
+  DestinationRefusedError,
+  type ErrorFacts,
+  IncompleteClosureError,
+  InvalidArgumentError,
+  InvalidDigestError,
+  InvalidObjectError,
+  InvalidRepositoryError,
+  InvalidTagFileError,
+  InvalidTagNameError,
+  LimitExceededError,
+  LockBusyError,
+  NativeUnavailableError,
+  NotRepresentableError,
+  ObjectNotFoundError,
+  PathNotFoundError,
+  ProtocolViolationError,
+  RefNotFoundError,
+  RemoteExistsError,
+  RemoteNotFoundError,
+  RemoteRefusedError,
+  RepositoryExistsError,
+  RepositoryNotFoundError,
+  SourceChangedError,
+  SourceUnreadableError,
+  StorageFullError,
+  TagConflictError,
+  TagNotFoundError,
+  TimedOutError,
+  WrongObjectTypeError,
+} from './errors.js'
+export {
+  type Algorithm,
+  type AlgorithmName,
+  algorithms,
+  findAlgorithmById,
+  findAlgorithmByName,
+} from './object/algorithm.js'
+export {
+  type Application,
+  applicationDependencies,
+  applicationTotals,
+  decodeApplication,
+  encodeApplication,
+} from './object/application.js'
+export { type ApplicationConfig } from './object/application-config.js'
+export {
+  type ApplicationExtension,
+  type UnknownMember,
+} from './object/application-extension.js'
+export {
+  type Descriptor,
+  decodeDescriptor,
+  encodeDescriptor,
+  type ObjectLink,
+  type SubObjectTotals,
+  sameDescriptor,
+} from './object/descriptor.js'
+export {
+  algorithmOf,
+  type Digest,
+  digestBytes,
+  findDigest,
+  findDigestBytes,
+  parseDigest,
+  parseDigestBytes,
+} from './object/digest.js'
+export {
+  createDigester,
+  createObjectDigester,
+  type Digester,
+  digestObject,
+} from './object/digester.js'
+export {
+  compareEntries,
+  type Directory,
+  type DirectoryEntry,
+  type DirectoryLink,
+  decodeDirectory,
+  directoryDependencies,
+  encodeDirectory,
+  totalsOf,
+} from './object/directory.js'
+export {
+  escapeBytes,
+  unescapeBytes,
+} from './object/escape.js'
+export {
+  type EntryKind,
+  fileMode,
+  findKindOfMode,
+  findModeOfStat,
+  modeOf,
+  permissionsOf,
+} from './object/file-mode.js'
+export { type HardLinkGroup } from './object/hard-links.js'
+export {
+  decodeHeader,
+  encodeHeader,
+  type Header,
+  kindOfHeader,
+  type Xattr,
+} from './object/header.js'
+export {
+  type ModificationTime,
+  ModificationTimesDecoder,
+  ModificationTimesEncoder,
+} from './object/modification-times.js'
+export { type ObjectType } from './object/object-type.js'
+export { type Strictness } from './object/strictness.js'
+export {
+  decodeTagList,
+  encodeTagList,
+  type Tag,
+} from './object/tag-list.js'
+export {
+  findTagName,
+  parseTagName,
+  type TagName,
+} from './object/tag-name.js'
+export { DescriptorQueue } from './remote/descriptor-queue.js'
+export { DescriptorStack } from './remote/descriptor-stack.js'
+export { type Patience } from './remote/peer-watch.js'
+export {
+  type ProgressCount,
+  ProgressMeter,
+  type ProgressSnapshot,
+} from './remote/progress-meter.js'
+export {
+  type PullOptions,
+  type PullResult,
+  pull,
+} from './remote/pull.js'
+export {
+  type PushRequest,
+  type PushResult,
+  push,
+} from './remote/push.js'
+export { type ReceiveLimits } from './remote/receive-limits.js'
+export {
+  type ReceiveOptions,
+  type ReceiveResult,
+  receiveObjects,
+} from './remote/receive-objects.js'
+export {
+  type FetchOptions,
+  type PushedObjects,
+  type PushOptions,
+  RemoteObjectStore,
+  type RemoteOptions,
+  type TransferOptions,
+} from './remote/remote-object-store.js'
+export {
+  type SendOptions,
+  type SendResult,
+  sendObjects,
+} from './remote/send-objects.js'
+export {
+  type CheckOptions,
+  checkRepository,
+} from './repository/check.js'
+export {
+  type Finding,
+  type FindingKind,
+  type Severity,
+} from './repository/check-finding.js'
+export {
+  type Compression,
+  type RepositoryChoices,
+  type RepositoryConfig,
+  type StoreLayout,
+} from './repository/config.js'
+export { initRepository } from './repository/init.js'
+export {
+  type LockMode,
+  type LockOptions,
+  RepositoryLock,
+} from './repository/lock.js'
+export { MountSet } from './repository/mount-set.js'
+export {
+  type OpenOptions,
+  openRepository,
+} from './repository/open.js'
+export {
+  type Remote,
+  RemoteBook,
+} from './repository/remote-book.js'
+export { Repository } from './repository/repository.js'
+export {
+  type BeginOptions,
+  type RepositorySession,
+} from './repository/repository-session.js'
+export { type ResolvedRef } from './repository/resolve-ref.js'
+export {
+  type Root,
+  type RootOptions,
+} from './repository/roots.js'
+export {
+  type FoundSession,
+  type SessionPurpose,
+} from './repository/session-registry.js'
+export { type TagLogEntry } from './repository/tag-history.js'
+export {
+  type TagLogKind,
+  type TagLogRecord,
+} from './repository/tag-log-record.js'
+export {
+  type SkippedTag,
+  type TagChange,
+  TagStore,
+} from './repository/tag-store.js'
+export { Bitmap } from './store/bitmap.js'
+export {
+  LooseStore,
+  type LooseStoreOptions,
+  openLooseStore,
+} from './store/loose-store.js'
+export { MemoryStore } from './store/memory-store.js'
+export {
+  type ByteRange,
+  type HeldObject,
+  type NewObject,
+  type NewStream,
+  type ObjectInfo,
+  type ObjectReader,
+  type ObjectStore,
+  type ObjectStream,
+  type ObjectWriter,
+  type Publishing,
+  type PublishingGuard,
+  type StoreSession,
+  type StoreSessionOptions,
+  type WholeObject,
+} from './store/object-store.js'
+export {
+  getApplication,
+  getDirectory,
+  getHeader,
+  putApplication,
+  putDirectory,
+  putHeader,
+} from './store/typed-object.js'
+export {
+  type CheckoutOptions,
+  type CheckoutProgress,
+  type CheckoutReport,
+  checkout,
+} from './tree/checkout.js'
+export { type TreeRoot } from './tree/checkout-plan.js'
+export {
+  type ComparedPart,
+  type CompareOptions,
+  compareFolders,
+  type FolderComparison,
+  type FolderDifference,
+} from './tree/compare-folders.js'
+export {
+  type ChangedPart,
+  type DiffOptions,
+  diffTrees,
+  type TreeChange,
+} from './tree/diff.js'
+export { HashingSession } from './tree/hashing-session.js'
+export {
+  type LeftOut,
+  type LeftOutKind,
+} from './tree/left-out.js'
+export {
+  type ListOptions,
+  listTree,
+  type TreeEntry,
+} from './tree/list.js'
+export {
+  type OwnerMap,
+  parseOwnerMap,
+} from './tree/owner-map.js'
+export {
+  type RehashOptions,
+  type RehashProgress,
+  rehashApplication,
+} from './tree/rehash.js'
+export { storeApplication } from './tree/store-application.js'
+export { storeDirectory } from './tree/store-directory.js'
+export { storeFile } from './tree/store-file.js'
+export {
+  type StoredTree,
+  type StoreOptions,
+  type StoreProgress,
+  type StoreStats,
+  type WalkOptions,
+} from './tree/store-options.js'
+export {
+  resolveTreePath,
+  type TreeNode,
+} from './tree/tree-path.js'
