@@ -1,5 +1,6 @@
 import { InvalidDigestError } from '../errors.js'
 import { type Algorithm, findAlgorithmById } from './algorithm.js'
+import { escapeBytes } from './escape.js'
 
 declare const digestBrand: unique symbol
 
@@ -68,7 +69,8 @@ function toBuffer(bytes: Uint8Array): Buffer {
 }
 
 function invalidDigest(text: string): InvalidDigestError {
-  const shown = text.length > 140 ? `${text.slice(0, 140)}…` : text
+  const cut = text.length > 140 ? `${text.slice(0, 140)}…` : text
+  const found = escapeBytes(Buffer.from(cut))
   const algorithm = /^[0-9a-f]{2}/.test(text)
     ? findAlgorithmById(Number.parseInt(text.slice(0, 2), 16))
     : undefined
@@ -77,7 +79,7 @@ function invalidDigest(text: string): InvalidDigestError {
       ? 'lower-case hex that starts with the byte of a known algorithm (00 to 0a)'
       : `${2 + 2 * algorithm.hashBytes} lower-case hex digits for ${algorithm.name}`
   return new InvalidDigestError(
-    `invalid digest ${JSON.stringify(shown)}: expected ${expected}, found ${text.length} characters`,
-    { found: shown, expected },
+    `invalid digest "${found}": expected ${expected}, found ${text.length} characters`,
+    { found, expected },
   )
 }

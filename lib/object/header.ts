@@ -39,7 +39,7 @@ export function encodeHeader(header: Header): Buffer {
       { field: 'extended attributes', found: xattrs.length },
     )
   }
-  const problem = findHeaderProblem(header)
+  const problem = findModeProblem(header) ?? findXattrsProblem(xattrs, 'strict')
   if (problem !== undefined) {
     throw new InvalidObjectError(`invalid header: ${problem}`, { what: 'header' })
   }
@@ -55,8 +55,9 @@ export function encodeHeader(header: Header): Buffer {
 /**
  * Decodes a header payload; throws InvalidObjectError.
  *
- * Strict, it also refuses unknown mode bits, contradicting types, a device number on
- * what is no device, unsorted or repeated attribute keys, and bytes after the end.
+ * Impossible and repeated attribute keys are refused always. Strict, it also refuses
+ * unknown mode bits, contradicting types, a device number on what is no device, unsorted
+ * attribute keys, and bytes after the end.
  */
 export function decodeHeader(payload: Uint8Array, strictness: Strictness): Header {
   const reader = new ByteReader(payload, 'header')
@@ -66,11 +67,11 @@ export function decodeHeader(payload: Uint8Array, strictness: Strictness): Heade
   const gid = reader.u32('gid')
   const xattrs = readXattrs(reader)
   const header = { mode, rdev, uid, gid, xattrs }
-  if (strictness === 'strict') {
-    reader.end()
-    const problem = findHeaderProblem(header)
-    if (problem !== undefined) throw reader.invalid(problem)
-  }
+  if (strictness === 'strict') reader.end()
+  const problem =
+    findXattrsProblem(xattrs, strictness) ??
+    (strictness === 'strict' ? findModeProblem(header) : undefined)
+  if (problem !== undefined) throw reader.invalid(problem)
   return header
 }
 
@@ -96,23 +97,33 @@ function readXattrs(reader: ByteReader): Xattr[] {
   return xattrs
 }
 
-function findHeaderProblem({ mode, rdev, xattrs }: Header): string | undefined {
+function findModeProblem({ mode, rdev }: Header): string | undefined {
   const kind = findKindOfMode(mode)
   if (kind === undefined) return `mode ${hex(mode)} names more than one type`
   if (!hasOnlyKnownBits(mode)) return `unknown bits in mode ${hex(mode)}`
   const isDevice = kind === 'block-device' || kind === 'char-device'
   if (!isDevice && rdev !== 0) return `a ${kind} has no device number: found ${hex(rdev)}`
+  return undefined
+}
+
+// A key that is empty or holds a NUL would reach the kernel as another one.
+function findXattrsProblem(
+  xattrs: readonly Xattr[],
+  strictness: Strictness,
+): string | undefined {
+  let isOrdered = true
   let before: Buffer | undefined
   for (const { key } of xattrs) {
     if (key.length === 0 || key.includes(0)) {
       return 'an xattr key is empty or holds a NUL byte'
     }
-    if (before !== undefined && Buffer.compare(before, key) >= 0) {
-      return 'xattr keys are not in ascending order, each once'
-    }
+    if (before !== undefined && Buffer.compare(before, key) >= 0) isOrdered = false
     before = key
   }
-  return undefined
+  if (isOrdered) return undefined
+  if (strictness === 'strict') return 'xattr keys are not in ascending order, each once'
+  const keys = new Set(xattrs.map(({ key }) => key.toString('latin1')))
+  return keys.size < xattrs.length ? 'an xattr key stands twice' : undefined
 }
 
 function valueTooLong(key: Buffer, value: Buffer): NotRepresentableError {

@@ -1,4 +1,4 @@
-import { readGoldenFile } from './golden-file.js'
+import { readFixture } from './fixture-file.js'
 
 /** What one side sent in a row, or that it closed. */
 export type TranscriptEvent =
@@ -38,7 +38,7 @@ export const transcriptNames = [
 
 /** Loads `wire-<name>.json`. */
 export function loadTranscript(name: (typeof transcriptNames)[number]): Transcript {
-  const recorded = readGoldenFile(`wire-${name}.json`) as RecordedTranscript
+  const recorded = readFixture(`golden/wire-${name}.json`) as RecordedTranscript
   return {
     name: recorded.name,
     connections: recorded.connections.map(events =>

@@ -16,7 +16,7 @@ import { type ObjectType, parseObjectType } from '../../lib/object/object-type.j
 import { joinPath } from '../../lib/system/directory-descent.js'
 import { makeDevice, makeFifo, makeSocket } from '../../lib/system/special-file.js'
 import { setXattr } from '../../lib/system/xattr.js'
-import { readGoldenFile } from './golden-file.js'
+import { readFixture } from './fixture-file.js'
 
 type Metadata = {
   /** Octal, the 07777 bits. */
@@ -74,7 +74,7 @@ export type GoldenTree = {
 
 /** Loads the recorded tree `ordinary`. */
 export function loadGoldenTree(): GoldenTree {
-  const recorded = readGoldenFile('tree-ordinary.json') as RecordedTree
+  const recorded = readFixture('golden/tree-ordinary.json') as RecordedTree
   const { app } = recorded
   return {
     manifest: recorded.tree,
