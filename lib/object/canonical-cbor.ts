@@ -1,5 +1,13 @@
+import { isUtf8 } from 'node:buffer'
 import { InvalidArgumentError } from '../errors.js'
-import { type CborHead, encodeCborHead, invalidCbor, readCborHead } from './cbor-head.js'
+import { ByteWriter } from './byte-writer.js'
+import {
+  type CborHead,
+  exactArgument,
+  invalidCbor,
+  readCborHead,
+  writeCborHead,
+} from './cbor-head.js'
 
 /**
  * A value of the CBOR subset that extensions use: integers, byte strings, text strings,
@@ -27,7 +35,7 @@ const maxDepth = 16
 const maxItems = 65_536
 
 const maxArgument = 2n ** 64n - 1n
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 const loneSurrogate = /\p{Cs}/u
 
 /**
@@ -37,9 +45,9 @@ const loneSurrogate = /\p{Cs}/u
  * that has no UTF-8 form.
  */
 export function encodeCbor(value: CborValue): Buffer {
-  const parts: Uint8Array[] = []
-  appendValue(parts, value)
-  return Buffer.concat(parts)
+  const writer = new ByteWriter()
+  writeValue(writer, value)
+  return writer.finish()
 }
 
 /**
@@ -75,15 +83,16 @@ export function splitCborMap(
   let offset = head.next
   let before = -1n
   // Every member takes bytes, so a count that lies runs into the end of them.
-  for (let index = 0n; index < head.argument; index++) {
-    const key = readCborHead(bytes, offset)
-    if (key.major !== 0) throw invalidCbor(offset, 'expected an unsigned integer key')
-    if (key.argument <= before) {
+  for (let index = 0; index < head.argument; index++) {
+    const keyHead = readCborHead(bytes, offset)
+    if (keyHead.major !== 0) throw invalidCbor(offset, 'expected an unsigned integer key')
+    const key = exactArgument(keyHead)
+    if (key <= before) {
       throw invalidCbor(offset, 'map keys are not in ascending order, each once')
     }
-    before = key.argument
-    offset = checkItem(bytes, key.next, ruleOf(key.argument))
-    members.push({ key: key.argument, value: bytes.subarray(key.next, offset) })
+    before = key
+    offset = checkItem(bytes, keyHead.next, ruleOf(key))
+    members.push({ key, value: bytes.subarray(keyHead.next, offset) })
   }
   if (offset !== bytes.length) throw invalidCbor(offset, 'expected the end of the map')
   return members
@@ -91,11 +100,13 @@ export function splitCborMap(
 
 /** Joins members, ascending by key and each once, into an encoded map. */
 export function joinCborMap(members: readonly CborMember[]): Buffer {
-  const parts = [encodeCborHead(5, BigInt(members.length))]
+  const writer = new ByteWriter()
+  writeCborHead(writer, 5, members.length)
   for (const { key, value } of members) {
-    parts.push(encodeCborHead(0, key), Buffer.from(value))
+    writeCborHead(writer, 0, key)
+    writer.bytes(value)
   }
-  return Buffer.concat(parts)
+  return writer.finish()
 }
 
 /** Throws InvalidObjectError unless the bytes are exactly one deterministic item. */
@@ -104,46 +115,48 @@ export function checkCbor(bytes: Uint8Array, rule: CborRule): void {
   if (end !== bytes.length) throw invalidCbor(end, 'expected the end of the value')
 }
 
-function appendValue(parts: Uint8Array[], value: CborValue): void {
+function writeValue(writer: ByteWriter, value: CborValue): void {
   if (typeof value === 'number' || typeof value === 'bigint') {
-    parts.push(encodeInteger(value))
+    writeInteger(writer, value)
   } else if (typeof value === 'string') {
     if (loneSurrogate.test(value)) {
       throw new InvalidArgumentError('text with half a surrogate pair has no UTF-8 form')
     }
     const bytes = Buffer.from(value)
-    parts.push(encodeCborHead(3, BigInt(bytes.length)), bytes)
+    writeCborHead(writer, 3, bytes.length)
+    writer.bytes(bytes)
   } else if (value instanceof Uint8Array) {
-    parts.push(encodeCborHead(2, BigInt(value.length)), value)
+    writeCborHead(writer, 2, value.length)
+    writer.bytes(value)
   } else if (value instanceof Map) {
-    appendMap(parts, value as ReadonlyMap<CborKey, CborValue>)
+    writeMap(writer, value as ReadonlyMap<CborKey, CborValue>)
   } else {
     const items = value as readonly CborValue[]
-    parts.push(encodeCborHead(4, BigInt(items.length)))
-    for (const item of items) appendValue(parts, item)
+    writeCborHead(writer, 4, items.length)
+    for (const item of items) writeValue(writer, item)
   }
 }
 
-function appendMap(parts: Uint8Array[], map: ReadonlyMap<CborKey, CborValue>): void {
+function writeMap(writer: ByteWriter, map: ReadonlyMap<CborKey, CborValue>): void {
   const members = [...map].map(([key, value]) => ({ key: encodeCbor(key), value }))
   members.sort((one, other) => Buffer.compare(one.key, other.key))
-  parts.push(encodeCborHead(5, BigInt(members.length)))
+  writeCborHead(writer, 5, members.length)
   for (const { key, value } of members) {
-    parts.push(key)
-    appendValue(parts, value)
+    writer.bytes(key)
+    writeValue(writer, value)
   }
 }
 
-function encodeInteger(value: number | bigint): Buffer {
+function writeInteger(writer: ByteWriter, value: number | bigint): void {
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {
     throw new InvalidArgumentError(`not an integer: ${value}`)
   }
-  const integer = BigInt(value)
-  const argument = integer >= 0n ? integer : -1n - integer
-  if (argument > maxArgument) {
-    throw new InvalidArgumentError(`not an integer of 64 bits: ${integer}`)
+  if (value >= 0 && value <= maxArgument) return writeCborHead(writer, 0, value)
+  const argument = -1n - BigInt(value)
+  if (argument < 0n || argument > maxArgument) {
+    throw new InvalidArgumentError(`not an integer of 64 bits: ${value}`)
   }
-  return encodeCborHead(integer >= 0n ? 0 : 1, argument)
+  writeCborHead(writer, 1, argument)
 }
 
 type Level = {
@@ -192,11 +205,14 @@ function openedItems(
 ): number | undefined {
   if (head.major === 6) return 1
   if (head.major !== 4 && head.major !== 5) return undefined
-  const items = head.major === 5 ? head.argument * 2n : head.argument
-  if (items > BigInt(bytes.length - head.next)) {
-    throw invalidCbor(offset, `${head.argument} members take more bytes than are left`)
+  const items = head.major === 5 ? head.argument * 2 : head.argument
+  if (head.wide !== undefined || items > bytes.length - head.next) {
+    throw invalidCbor(
+      offset,
+      `${exactArgument(head)} members take more bytes than are left`,
+    )
   }
-  return Number(items)
+  return items
 }
 
 // Counts an item that has ended in what it stands in, and what ends with it. True when
@@ -231,17 +247,12 @@ function checkSubset(head: CborHead, offset: number, level: Level | undefined): 
 }
 
 function checkString(bytes: Uint8Array, head: CborHead): number {
-  if (head.argument > BigInt(bytes.length - head.next)) {
-    throw invalidCbor(head.next, `a string of ${head.argument} bytes is cut off`)
+  if (head.wide !== undefined || head.argument > bytes.length - head.next) {
+    throw invalidCbor(head.next, `a string of ${exactArgument(head)} bytes is cut off`)
   }
-  const end = head.next + Number(head.argument)
-  if (head.major === 3) {
-    try {
-      utf8.decode(bytes.subarray(head.next, end))
-    } catch (error) {
-      if (error instanceof TypeError) throw invalidCbor(head.next, 'a text is not UTF-8')
-      throw error
-    }
+  const end = head.next + head.argument
+  if (head.major === 3 && !isUtf8(bytes.subarray(head.next, end))) {
+    throw invalidCbor(head.next, 'a text is not UTF-8')
   }
   return end
 }
@@ -262,14 +273,14 @@ function buildValue(bytes: Uint8Array): CborValue {
     let value: CborValue
     if (head.major === 4 || head.major === 5) {
       const isMap = head.major === 5
-      const count = Number(head.argument) * (isMap ? 2 : 1)
+      const count = head.argument * (isMap ? 2 : 1)
       if (count > 0) {
         open.push({ isMap, items: [], count })
         continue
       }
       value = isMap ? new Map() : []
     } else if (head.major === 2 || head.major === 3) {
-      const string = bytes.subarray(offset, offset + Number(head.argument))
+      const string = bytes.subarray(offset, offset + head.argument)
       offset += string.length
       value = head.major === 2 ? Buffer.from(string) : utf8.decode(string)
     } else {
@@ -286,8 +297,9 @@ function buildValue(bytes: Uint8Array): CborValue {
   }
 }
 
-function integerOf({ major, argument }: CborHead): number | bigint {
-  const integer = major === 0 ? argument : -1n - argument
+function integerOf(head: CborHead): number | bigint {
+  const argument = exactArgument(head)
+  const integer = head.major === 0 ? argument : -1n - argument
   const small = Number(integer)
   return Number.isSafeInteger(small) ? small : integer
 }

@@ -30,16 +30,16 @@ export function decodeHardLinks(bytes: Uint8Array): HardLinkGroup[] {
   const groups: HardLinkGroup[] = []
   const outer = readArray(bytes, 0)
   let offset = outer.next
-  for (let left = outer.argument; left > 0n; left--) {
+  for (let left = outer.argument; left > 0; left--) {
     const inner = readArray(bytes, offset)
     offset = inner.next
     const group: number[] = []
     rule.begin()
-    for (let members = inner.argument; members > 0n; members--) {
+    for (let members = inner.argument; members > 0; members--) {
       const head = readCborHead(bytes, offset)
       if (head.major !== 0) throw invalidCbor(offset, 'an entry ordinal is no number')
       offset = head.next
-      const ordinal = Number(head.argument)
+      const ordinal = head.wide === undefined ? head.argument : Number(head.wide)
       rule.add(ordinal)
       group.push(ordinal)
     }

@@ -79,7 +79,7 @@ const codecs: readonly Codec<unknown>[] = [
 ]
 
 for (const { name, values, encode, decode } of codecs) {
-  t.test(`a ${name} is what it was after encoding and decoding`, async t => {
+  t.test(`${name}: what is encoded comes back from decoding`, async t => {
     fc.assert(
       fc.property(values, value => {
         const bytes = encode(value)
@@ -92,7 +92,7 @@ for (const { name, values, encode, decode } of codecs) {
     t.pass()
   })
 
-  t.test(`a damaged ${name} is refused, or encodes to the same bytes`, async t => {
+  t.test(`${name}: damaged bytes are refused, or encode to the same bytes`, async t => {
     fc.assert(
       fc.property(damaged(values.map(encode)), bytes => {
         const decoded = refusalOf(() => decode(bytes))
