@@ -15,10 +15,11 @@ import {
   countEntries,
   ordinalOfPath,
 } from './entry-ordinals.js'
+import { locate } from './located-error.js'
 import { maxOwnerId, type OwnerMap } from './owner-map.js'
 import { resolveTreePath, rootEntry, type TreeNode } from './tree-path.js'
 import type { TreeReader } from './tree-reader.js'
-import { locate, surveyTree } from './tree-survey.js'
+import { surveyTree } from './tree-survey.js'
 
 /** What to check out: an application, or what lies at a path inside it. */
 export type TreeRoot = {

@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs'
-import { InvalidObjectError } from '../errors.js'
 import type { Digest } from '../object/digest.js'
 import type { Directory, DirectoryEntry, DirectoryLink } from '../object/directory.js'
 import { DirectoryDescent } from '../system/directory-descent.js'
@@ -9,11 +8,11 @@ import { resolveEntryKind } from './entry-kind.js'
 import type { EntryMaker } from './entry-maker.js'
 import type { LeftOutList } from './left-out.js'
 import type { LinkStash } from './link-stash.js'
+import { digestOfError, locatedError } from './located-error.js'
 import type { EntryMetadata, MetadataWriter } from './metadata-writer.js'
 import { PathTrail } from './path-trail.js'
 import { makeSearchable } from './remove-tree.js'
 import { replaceEntry } from './replace-entry.js'
-import { showPath } from './shown-path.js'
 import { checkSize, checkType, type TreeReader } from './tree-reader.js'
 import type { WalkCursor } from './walk-cursor.js'
 import { WorkFolder } from './work-folder.js'
@@ -139,7 +138,10 @@ export class CheckoutWalk {
     const common = { name: entry.name, metadata: step?.metadata, directory, index: 0 }
     this.#trail.enter(entry.name)
     this.count.entries++
-    return this.#writing(this.#trail.here, () => this.#open(parent, common))
+    return this.#writing(
+      () => this.#trail.here,
+      () => this.#open(parent, common),
+    )
   }
 
   #open(
@@ -174,18 +176,21 @@ export class CheckoutWalk {
     const { metadata: entry, descent, madeAt } = frame
     if (parent === undefined || entry === undefined) return
     const { metadata } = this.#tools
-    this.#writing(this.#trail.here, () => {
-      if (madeAt !== undefined) {
-        metadata.finish(descent.fd, entry)
-        descent[Symbol.dispose]()
-        replaceEntry(madeAt, parent.descent.path(frame.name), parent.work)
-      } else if (frame.state === 'made') {
-        descent.leave(fd => metadata.finish(fd, entry))
-      } else {
-        frame.ownWork?.[Symbol.dispose]()
-        descent.leave(fd => metadata.finishExisting(fd, entry))
-      }
-    })
+    this.#writing(
+      () => this.#trail.here,
+      () => {
+        if (madeAt !== undefined) {
+          metadata.finish(descent.fd, entry)
+          descent[Symbol.dispose]()
+          replaceEntry(madeAt, parent.descent.path(frame.name), parent.work)
+        } else if (frame.state === 'made') {
+          descent.leave(fd => metadata.finish(fd, entry))
+        } else {
+          frame.ownWork?.[Symbol.dispose]()
+          descent.leave(fd => metadata.finishExisting(fd, entry))
+        }
+      },
+    )
     this.#trail.leave()
   }
 
@@ -203,9 +208,7 @@ export class CheckoutWalk {
       const made = this.#makeNow(path, step, content)
       if (made === 'needs-content') await this.#copy(path, step)
       if (path !== place && made !== 'left-out') {
-        this.#writing(this.#trail.at(entry.name), () =>
-          replaceEntry(path, place, frame.work),
-        )
+        this.#writing(step.metadata.path, () => replaceEntry(path, place, frame.work))
       }
     }
     this.#report()
@@ -249,9 +252,17 @@ export class CheckoutWalk {
     }
     const contents = new Map<Digest, Buffer>()
     if (wanted.size === 0) return contents
-    for (const object of await tree.objects.read([...wanted])) {
-      checkType(object.digest, object.type, 'file')
-      contents.set(object.digest, object.payload)
+    try {
+      for (const object of await tree.objects.read([...wanted])) {
+        checkType(object.digest, object.type, 'file')
+        contents.set(object.digest, object.payload)
+      }
+    } catch (error) {
+      const digest = digestOfError(error)
+      const step = steps.find(
+        ({ entry }) => entry.kind === 'regular' && entry.file.digest === digest,
+      )
+      throw step === undefined ? error : locatedError(error, step.metadata.path)
     }
     return contents
   }
@@ -283,7 +294,7 @@ export class CheckoutWalk {
       this.#keep(path, step)
       return 'made'
     } catch (error) {
-      throw this.#locate(error, metadata.path())
+      throw located(error, metadata.path)
     }
   }
 
@@ -310,7 +321,7 @@ export class CheckoutWalk {
       this.count.files++
       this.#keep(path, step)
     } catch (error) {
-      throw this.#locate(error, metadata.path())
+      throw located(error, metadata.path)
     }
   }
 
@@ -325,20 +336,17 @@ export class CheckoutWalk {
     this.#tools.onProgress?.({ ...this.count })
   }
 
-  #writing<T>(path: Buffer, action: () => T): T {
+  #writing<T>(path: () => Buffer, action: () => T): T {
     try {
       return action()
     } catch (error) {
-      throw this.#locate(error, path)
+      throw located(error, path)
     }
   }
+}
 
-  #locate(error: unknown, path: Buffer): unknown {
-    if (!(error instanceof InvalidObjectError)) return writingError(error, path)
-    const shown = showPath(path)
-    const facts = { ...error.facts, path: shown }
-    return new InvalidObjectError(`${shown}: ${error.message}`, facts, { cause: error })
-  }
+function located(error: unknown, path: () => Buffer): unknown {
+  return locatedError(writingError(error, path), path)
 }
 
 // A large file stands alone, and is not read here.

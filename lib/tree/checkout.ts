@@ -105,7 +105,7 @@ export async function checkout(
     else if (merges) await run.merge(target)
     else await run.build(target)
   } catch (error) {
-    throw writingError(error, plan.node.path)
+    throw writingError(error, () => plan.node.path)
   }
   return run.report()
 }

@@ -5,10 +5,10 @@ import type { EntryKind } from '../object/file-mode.js'
 import type { Header } from '../object/header.js'
 import type { ObjectReader } from '../store/object-store.js'
 import { resolveEntryKind } from './entry-kind.js'
+import { locate } from './located-error.js'
 import { PathTrail } from './path-trail.js'
 import type { TreeNode } from './tree-path.js'
 import { TreeReader } from './tree-reader.js'
-import { locate } from './tree-survey.js'
 
 /** One entry of a tree with everything that is said of it, its content apart. */
 export type TreeEntry = {

@@ -48,9 +48,10 @@ export class TreeReader {
   async directories(links: readonly ObjectLink[]): Promise<readonly Directory[]> {
     const payloads = await this.#read(links, 'directory')
     return payloads.map((payload, at) => {
-      const directory = decodeDirectory(payload, this.#strictness)
-      const link = links[at]
-      if (link !== undefined) this.#keepDirectory(link.digest, directory, payload.length)
+      const { digest } = links[at] ?? {}
+      const decode = () => decodeDirectory(payload, this.#strictness)
+      const directory = naming(digest, decode)
+      if (digest !== undefined) this.#keepDirectory(digest, directory, payload.length)
       return directory
     })
   }
@@ -67,8 +68,9 @@ export class TreeReader {
       const payloads = await this.#read(wanted, 'header')
       wanted.forEach(({ digest }, at) => {
         const payload = payloads[at]
-        if (payload !== undefined)
-          found.set(digest, decodeHeader(payload, this.#strictness))
+        if (payload === undefined) return
+        const decode = () => decodeHeader(payload, this.#strictness)
+        found.set(digest, naming(digest, decode))
       })
     }
     const headers = links.map(link => {
@@ -127,6 +129,17 @@ export function checkSize(link: ObjectLink, found: number): void {
     `a link lies about the size of ${link.digest}: expected ${link.size}, found ${found}`,
     { digest: link.digest, expected: link.size, found },
   )
+}
+
+// Whoever asked for a batch learns from the digest which object was invalid.
+function naming<T>(digest: Digest | undefined, decode: () => T): T {
+  try {
+    return decode()
+  } catch (error) {
+    if (!(error instanceof InvalidObjectError)) throw error
+    const facts = { ...error.facts, digest }
+    throw new InvalidObjectError(`${digest}: ${error.message}`, facts, { cause: error })
+  }
 }
 
 function notFound(link: ObjectLink): ObjectNotFoundError {

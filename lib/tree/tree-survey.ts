@@ -1,9 +1,4 @@
-import {
-  CairnError,
-  IncompleteClosureError,
-  InvalidObjectError,
-  NotRepresentableError,
-} from '../errors.js'
+import { InvalidObjectError } from '../errors.js'
 import type { Digest } from '../object/digest.js'
 import {
   type Directory,
@@ -12,6 +7,7 @@ import {
   totalsOf,
 } from '../object/directory.js'
 import type { Header } from '../object/header.js'
+import { digestOfError, locate, locatedError } from './located-error.js'
 import { showPath } from './shown-path.js'
 import type { TreeReader } from './tree-reader.js'
 
@@ -135,9 +131,9 @@ async function readHeaders(
   try {
     return await tree.headers(entries.map(entry => entry.header))
   } catch (error) {
-    const entry = entries.find(({ header }) => header.digest === digestIn(error))
+    const entry = entries.find(({ header }) => header.digest === digestOfError(error))
     if (entry === undefined) throw error
-    throw atPath(error, pathTo(node, entry.name), 'header')
+    throw locatedError(error, () => pathTo(node, entry.name))
   }
 }
 
@@ -145,43 +141,9 @@ async function reading<T>(batch: readonly Node[], read: () => Promise<T>): Promi
   try {
     return await read()
   } catch (error) {
-    const node = batch.find(({ link }) => link.digest === digestIn(error))
+    const node = batch.find(({ link }) => link.digest === digestOfError(error))
     if (node === undefined) throw error
-    throw atPath(error, pathTo(node.parent, node.name), 'directory')
-  }
-}
-
-function digestIn(error: unknown): unknown {
-  return error instanceof CairnError ? error.facts['digest'] : undefined
-}
-
-// The class of an error is what callers react to, so only its place is added.
-function atPath(error: unknown, path: Buffer, what: string): unknown {
-  if (!(error instanceof CairnError)) return error
-  const facts = { ...error.facts, path: showPath(path) }
-  const message = `the ${what} of ${showPath(path)}: ${error.message}`
-  if (error.code === 'object_not_found') {
-    return new IncompleteClosureError(message, facts, { cause: error })
-  }
-  if (error.code === 'invalid_object') {
-    return new InvalidObjectError(message, facts, { cause: error })
-  }
-  return error
-}
-
-/** Adds the path to what `action` says against an entry. */
-export function locate<T>(path: () => Buffer, action: () => T): T {
-  try {
-    return action()
-  } catch (error) {
-    const isOurs =
-      error instanceof InvalidObjectError || error instanceof NotRepresentableError
-    if (!isOurs) throw error
-    const shown = showPath(path())
-    const facts = { ...error.facts, path: shown }
-    const Located =
-      error instanceof InvalidObjectError ? InvalidObjectError : NotRepresentableError
-    throw new Located(`${shown}: ${error.message}`, facts, { cause: error })
+    throw locatedError(error, () => pathTo(node.parent, node.name))
   }
 }
 

@@ -1,16 +1,21 @@
 import { type Algorithm, findAlgorithmByName } from '../../lib/object/algorithm.js'
+import { applicationTotals, encodeApplication } from '../../lib/object/application.js'
 import type { ApplicationExtension } from '../../lib/object/application-extension.js'
-import type { Descriptor, ObjectLink } from '../../lib/object/descriptor.js'
+import type {
+  Descriptor,
+  ObjectLink,
+  SubObjectTotals,
+} from '../../lib/object/descriptor.js'
 import {
   compareEntries,
   type DirectoryEntry,
   type DirectoryLink,
+  encodeDirectory,
+  totalsOf,
 } from '../../lib/object/directory.js'
 import { type EntryKind, modeOf } from '../../lib/object/file-mode.js'
-import type { Header, Xattr } from '../../lib/object/header.js'
-import { MemoryStore } from '../../lib/store/memory-store.js'
-import type { StoreSession } from '../../lib/store/object-store.js'
-import { putApplication, putDirectory, putHeader } from '../../lib/store/typed-object.js'
+import { encodeHeader, type Xattr } from '../../lib/object/header.js'
+import { LenientStore } from './lenient-store.js'
 
 /** What a test says of one entry; the rest is as most entries are. */
 export type EntryFacts = {
@@ -21,63 +26,43 @@ export type EntryFacts = {
   readonly xattrs?: readonly Xattr[]
 }
 
-type DirectoryKind = DirectoryEntry & { readonly kind: 'directory' }
+/** An entry that is a file, and one that is a folder. */
+export type FileEntry = DirectoryEntry & { readonly kind: 'regular' }
+export type FolderEntry = DirectoryEntry & { readonly kind: 'directory' }
 
-/** Makes trees of any shape, also such as no filesystem could hold, in a memory store. */
-export class TreeBuilder implements AsyncDisposable {
-  readonly store: MemoryStore
-  readonly #session: StoreSession
+/** Makes trees of any shape, also such as no filesystem could hold and no store would take. */
+export class TreeBuilder {
+  readonly store = new LenientStore()
+  readonly #algorithm: Algorithm
 
-  private constructor(store: MemoryStore, session: StoreSession) {
-    this.store = store
-    this.#session = session
+  constructor(algorithmName = 'blake3') {
+    this.#algorithm = algorithmNamed(algorithmName)
   }
 
-  static async open(algorithmName = 'blake3'): Promise<TreeBuilder> {
-    const store = new MemoryStore()
-    const algorithm = algorithmNamed(algorithmName)
-    const options = { algorithm, folder: '/nonexistent', publishing: 'gradual' } as const
-    return new TreeBuilder(store, await store.begin(options))
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#session[Symbol.asyncDispose]()
-  }
-
-  async header(kind: EntryKind, facts: EntryFacts = {}): Promise<ObjectLink> {
+  header(kind: EntryKind, facts: EntryFacts = {}): ObjectLink {
     const permissions = facts.mode ?? (kind === 'directory' ? 0o755 : 0o644)
-    const header: Header = {
+    const payload = encodeHeader({
       mode: modeOf(kind, permissions),
       rdev: facts.rdev ?? 0,
       uid: facts.uid ?? process.getuid?.() ?? 0,
       gid: facts.gid ?? process.getgid?.() ?? 0,
       xattrs: facts.xattrs ?? [],
-    }
-    return putHeader(this.#session, header)
+    })
+    return this.store.add(this.#algorithm, 'header', payload)
   }
 
-  async put(type: 'file' | 'directory', payload: Uint8Array): Promise<ObjectLink> {
-    const [link] = await this.#session.put([{ type, payload }])
-    if (link === undefined) throw new Error('nothing was put')
-    return link
-  }
-
-  async file(
+  file(
     name: string | Buffer,
     content: string | Uint8Array,
     facts: EntryFacts = {},
-  ): Promise<DirectoryEntry> {
-    const header = await this.header('regular', facts)
-    const file = await this.put('file', Buffer.from(content))
+  ): FileEntry {
+    const header = this.header('regular', facts)
+    const file = this.store.add(this.#algorithm, 'file', Buffer.from(content))
     return { kind: 'regular', name: Buffer.from(name), header, file }
   }
 
-  async symlink(
-    name: string,
-    target: string | Buffer,
-    facts: EntryFacts = {},
-  ): Promise<DirectoryEntry> {
-    const header = await this.header('symlink', { mode: 0o777, ...facts })
+  symlink(name: string, target: string | Buffer, facts: EntryFacts = {}): DirectoryEntry {
+    const header = this.header('symlink', { mode: 0o777, ...facts })
     return {
       kind: 'symlink',
       name: Buffer.from(name),
@@ -86,50 +71,64 @@ export class TreeBuilder implements AsyncDisposable {
     }
   }
 
-  async special(
+  special(
     name: string,
     kind: 'block-device' | 'char-device' | 'fifo' | 'socket',
     facts: EntryFacts & { readonly unknown?: boolean } = {},
-  ): Promise<DirectoryEntry> {
-    const header = await this.header(kind, facts)
-    return {
-      kind: facts.unknown === true ? 'unknown' : kind,
-      name: Buffer.from(name),
-      header,
-    }
+  ): DirectoryEntry {
+    const header = this.header(kind, facts)
+    const written = facts.unknown === true ? 'unknown' : kind
+    return { kind: written, name: Buffer.from(name), header }
   }
 
-  /** Puts a folder, its entries in stored order. */
-  async folder(
+  /** Makes a folder, its entries in stored order. */
+  folder(
     name: string | Buffer,
     entries: readonly DirectoryEntry[],
     facts: EntryFacts = {},
-  ): Promise<DirectoryKind> {
-    const header = await this.header('directory', facts)
-    const directory = await putDirectory(this.#session, entries.toSorted(compareEntries))
+  ): FolderEntry {
+    const sorted = entries.toSorted(compareEntries)
+    return {
+      kind: 'directory',
+      name: Buffer.from(name),
+      header: this.header('directory', facts),
+      directory: this.#directory(encodeDirectory(sorted), totalsOf(sorted)),
+    }
+  }
+
+  /** Makes a folder of any bytes, whose link claims these totals. */
+  rawFolder(
+    name: string,
+    payload: Uint8Array,
+    totals: SubObjectTotals = { subObjectCount: 0, subObjectsSize: 0n },
+  ): FolderEntry {
+    const header = this.header('directory')
+    const directory = this.#directory(payload, totals)
     return { kind: 'directory', name: Buffer.from(name), header, directory }
   }
 
-  /** Puts an application over a folder and publishes everything. */
-  async application(
-    root: { readonly header: ObjectLink; readonly directory: DirectoryLink },
-    extension: ApplicationExtension = {},
-  ): Promise<Descriptor> {
-    const descriptor = await putApplication(this.#session, {
+  /** Makes an application over a folder. */
+  application(root: FolderEntry, extension: ApplicationExtension = {}): Descriptor {
+    const application = {
       rootHeader: root.header,
       rootDirectory: root.directory,
       extension,
-    })
-    await this.#session.publish([descriptor.digest])
-    return descriptor
+    }
+    const payload = encodeApplication(application)
+    const link = this.store.add(this.#algorithm, 'application', payload)
+    return { type: 'application', ...link, ...applicationTotals(application) }
   }
 
-  /** Puts an application over a root folder with these entries. */
-  async tree(
+  /** Makes an application over a root folder with these entries. */
+  tree(
     entries: readonly DirectoryEntry[],
     extension: ApplicationExtension = {},
-  ): Promise<Descriptor> {
-    return this.application(await this.folder('', entries), extension)
+  ): Descriptor {
+    return this.application(this.folder('', entries), extension)
+  }
+
+  #directory(payload: Uint8Array, totals: SubObjectTotals): DirectoryLink {
+    return { ...this.store.add(this.#algorithm, 'directory', payload), ...totals }
   }
 }
 

@@ -4,10 +4,10 @@ import { resolveTreePath } from '../../lib/tree/tree-path.js'
 import { TreeBuilder } from '../support/tree-builder.js'
 
 t.test('finds entries below folders, the root for an empty path', async t => {
-  await using builder = await TreeBuilder.open()
+  const builder = new TreeBuilder()
   const { store } = builder
-  const inner = await builder.folder('etc', [await builder.file('motd', 'hi')])
-  const { digest } = await builder.tree([inner])
+  const inner = builder.folder('etc', [builder.file('motd', 'hi')])
+  const { digest } = builder.tree([inner])
 
   const root = await resolveTreePath(store, digest)
   t.equal(root.kind, 'directory')
@@ -19,18 +19,18 @@ t.test('finds entries below folders, the root for an empty path', async t => {
 })
 
 t.test('takes a name as bytes, whatever they are', async t => {
-  await using builder = await TreeBuilder.open()
+  const builder = new TreeBuilder()
   const name = Buffer.from([0xff, 0xfe, 0x0a])
-  const { digest } = await builder.tree([await builder.file(name, 'x')])
+  const { digest } = builder.tree([builder.file(name, 'x')])
   const node = await resolveTreePath(builder.store, digest, name)
   t.same(node.path, name)
 })
 
 t.test('never follows a link and knows no dots', async t => {
-  await using builder = await TreeBuilder.open()
-  const { digest } = await builder.tree([
-    await builder.folder('real', [await builder.file('a', 'x')]),
-    await builder.symlink('link', 'real'),
+  const builder = new TreeBuilder()
+  const { digest } = builder.tree([
+    builder.folder('real', [builder.file('a', 'x')]),
+    builder.symlink('link', 'real'),
   ])
   for (const path of ['link/a', 'real/../real/a', './real', 'real/a/b', 'none/a']) {
     await t.rejects(
@@ -42,8 +42,8 @@ t.test('never follows a link and knows no dots', async t => {
 })
 
 t.test('names the component that is missing', async t => {
-  await using builder = await TreeBuilder.open()
-  const { digest } = await builder.tree([await builder.folder('a', [])])
+  const builder = new TreeBuilder()
+  const { digest } = builder.tree([builder.folder('a', [])])
   await t.rejects(resolveTreePath(builder.store, digest, Buffer.from('a/b\n/c')), {
     code: 'path_not_found',
     facts: { path: 'a/b\\x0a', component: 'b\\x0a' },
