@@ -1,12 +1,27 @@
 import {
   CairnError,
   CorruptObjectError,
+  type ErrorFacts,
   IncompleteClosureError,
   InvalidObjectError,
   NotRepresentableError,
+  ObjectNotFoundError,
   WrongObjectTypeError,
 } from '../errors.js'
 import { showPath } from './shown-path.js'
+
+type LocatedClass = new (
+  message: string,
+  facts: ErrorFacts,
+  options: ErrorOptions,
+) => CairnError
+
+const kept: readonly LocatedClass[] = [
+  CorruptObjectError,
+  InvalidObjectError,
+  NotRepresentableError,
+  WrongObjectTypeError,
+]
 
 /**
  * The same error with the path inside the tree that it is about.
@@ -37,27 +52,7 @@ export function digestOfError(error: unknown): unknown {
   return error instanceof CairnError ? error.facts['digest'] : undefined
 }
 
-function classOf({
-  code,
-}: CairnError):
-  | typeof CorruptObjectError
-  | typeof IncompleteClosureError
-  | typeof InvalidObjectError
-  | typeof NotRepresentableError
-  | typeof WrongObjectTypeError
-  | undefined {
-  switch (code) {
-    case 'object_not_found':
-      return IncompleteClosureError
-    case 'corrupt_object':
-      return CorruptObjectError
-    case 'invalid_object':
-      return InvalidObjectError
-    case 'wrong_object_type':
-      return WrongObjectTypeError
-    case 'not_representable':
-      return NotRepresentableError
-    default:
-      return undefined
-  }
+function classOf(error: CairnError): LocatedClass | undefined {
+  if (error instanceof ObjectNotFoundError) return IncompleteClosureError
+  return kept.find(kind => error instanceof kind)
 }

@@ -165,7 +165,7 @@ t.test('makes and removes 100,000 levels', { timeout: 110_000 }, async t => {
   let folder = builder.folder('d', [])
   for (let level = 1; level < 100_000; level++) folder = builder.folder('d', [folder])
   const { digest } = builder.tree([folder])
-  const out = join(deepFolder(t), 'out')
+  const out = join(deepFolder(t, 'memory'), 'out')
   const report = await checkout(builder.store, { application: digest }, out)
   t.equal(report.entries, 100_001)
 })
@@ -203,7 +203,6 @@ t.test('refuses hard-link groups that fit no tree', async t => {
     [[2, 4], /not equal/],
     [[2, 5], /not equal/],
     [[3, 6], /beyond/],
-    [[3, 0xffff_ffff], /beyond/],
   ] as const) {
     const application = builder.tree(entries, { hardLinks: [group] })
     await refuses(t, builder, application, { name: 'InvalidObjectError', match })
