@@ -42,7 +42,7 @@ export function encodeWireItem(item: WireItem): Buffer {
  */
 export async function readWireItem(peer: PeerConnection): Promise<WireItem | undefined> {
   if (await peer.atEnd()) return undefined
-  const byte = (await peer.read(1, 'an item')).readUInt8()
+  const [byte = doneByte] = await peer.read(1, 'an item')
   switch (byte) {
     case doneByte:
       return { kind: 'done' }
