@@ -9,11 +9,6 @@ import { objectTypeByte } from '../object/object-type.js'
 export class SeenObjects {
   readonly #links = new Map<Digest, number>()
 
-  /** How many distinct objects were met. */
-  get count(): number {
-    return this.#links.size
-  }
-
   /** Notes an object: `new`, `same` as before, or `other` type or size than before. */
   add(descriptor: Descriptor): 'new' | 'same' | 'other' {
     const link = linkOf(descriptor)
