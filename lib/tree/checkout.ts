@@ -17,6 +17,7 @@ import { type LeftOut, LeftOutList } from './left-out.js'
 import { LinkStash } from './link-stash.js'
 import { MetadataWriter } from './metadata-writer.js'
 import type { OwnerMap } from './owner-map.js'
+import { makeSearchable } from './remove-tree.js'
 import { replaceEntry } from './replace-entry.js'
 import { TreeReader } from './tree-reader.js'
 import { WalkCursor } from './walk-cursor.js'
@@ -150,6 +151,7 @@ class CheckoutRun {
 
   /** Brings a tree into a folder that has entries. */
   async merge(target: Destination): Promise<void> {
+    makeSearchable(Buffer.from(`/proc/self/fd/${target.folder}/.`))
     using work = new WorkFolder(target.folder)
     const walk = this.#startWalk(work)
     const entry = this.#rootFolder()
