@@ -25,7 +25,8 @@ export interface PayloadKeeper {
   readonly bufferBytes: number
   /** Throws when the session can take nothing any more. */
   checkOpen(): void
-  putAside(type: ObjectType): AsidePayload
+  /** @param size - of the payload, where it is known beforehand */
+  putAside(type: ObjectType, algorithm: Algorithm, size?: number): AsidePayload
   commitWhole(type: ObjectType, link: ObjectLink, payload: Buffer): Promise<void>
 }
 
@@ -38,6 +39,8 @@ export interface PayloadKeeper {
 export class PayloadWriter implements ObjectWriter {
   readonly #keeper: PayloadKeeper
   readonly #type: ObjectType
+  readonly #algorithm: Algorithm
+  readonly #announced: number | undefined
   readonly #digester: Digester
   #chunks: Buffer[] = []
   #aside: AsidePayload | undefined
@@ -45,9 +48,17 @@ export class PayloadWriter implements ObjectWriter {
   #digest: Digest | undefined
   #ended = false
 
-  constructor(keeper: PayloadKeeper, type: ObjectType, algorithm: Algorithm) {
+  /** @param announced - payload bytes to come, where they are known */
+  constructor(
+    keeper: PayloadKeeper,
+    type: ObjectType,
+    algorithm: Algorithm,
+    announced?: number,
+  ) {
     this.#keeper = keeper
     this.#type = type
+    this.#algorithm = algorithm
+    this.#announced = announced
     this.#digester = createObjectDigester(algorithm, type)
   }
 
@@ -86,7 +97,8 @@ export class PayloadWriter implements ObjectWriter {
 
   async hold(): Promise<HeldObject> {
     const link = this.#end()
-    const aside = this.#aside ?? this.#keeper.putAside(this.#type)
+    const aside =
+      this.#aside ?? this.#keeper.putAside(this.#type, this.#algorithm, this.#size)
     try {
       if (this.#aside === undefined) aside.write(this.#whole(link))
       aside.end()
@@ -127,7 +139,7 @@ export class PayloadWriter implements ObjectWriter {
         this.#chunks.push(Buffer.from(chunk))
         return
       }
-      this.#aside = this.#keeper.putAside(this.#type)
+      this.#aside = this.#keeper.putAside(this.#type, this.#algorithm, this.#announced)
       for (const before of this.#chunks.splice(0)) this.#aside.write(before)
     }
     this.#aside.write(chunk)
