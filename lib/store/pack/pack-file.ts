@@ -1,9 +1,16 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { CorruptObjectError, InvalidObjectError } from '../../errors.js'
-import type { Digest } from '../../object/digest.js'
-import { type PackPlace, packHeaderBytes, packMagic } from './pack-format.js'
-import { decodeFooter, footerBytes, type PackFooter, PackIndex } from './pack-index.js'
+import { type Digest, digestBytes } from '../../object/digest.js'
+import { alignedFlag, type PackPlace, packHeaderBytes, packMagic } from './pack-format.js'
+import {
+  decodeFooter,
+  footerBytes,
+  type PackFooter,
+  PackIndex,
+  readRow,
+} from './pack-index.js'
+import { decodeSegmentHeader, segmentHeaderBytes } from './segment.js'
 
 // A trailer up to this size is read whole and held against its checksum when opened.
 const wholeTrailerBytes = 4 * 1024 * 1024
@@ -16,7 +23,7 @@ const wholeTrailerBytes = 4 * 1024 * 1024
  */
 export class PackFile {
   readonly path: string
-  /** Bytes of the file. */
+  /** Bytes of the file when it was opened. */
   readonly bytes: number
   readonly index: PackIndex
   readonly #fd: number
@@ -30,16 +37,21 @@ export class PackFile {
     this.bytes = fstatSync(fd).size
     this.#checkHeader()
     this.#footer = decodeFooter(
-      this.read(Math.max(0, this.bytes - footerBytes), footerBytes),
+      this.read(this.bytes - footerBytes, footerBytes),
       this.bytes,
-      path,
+      { where: path },
     )
+    if (this.#footer.offset < packHeaderBytes + segmentHeaderBytes) {
+      throw this.#invalid('the trailer stands where segments should')
+    }
     this.index = new PackIndex(this.#trailerReader(), this.#footer, path)
+    this.#checkEndMark()
   }
 
   /** Opens a sealed pack; throws InvalidObjectError for what is none. */
   static open(path: string): PackFile {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+    const fd = openSync(path, flags)
     try {
       return new PackFile(path, fd)
     } catch (error) {
@@ -48,9 +60,9 @@ export class PackFile {
     }
   }
 
-  /** Where the segments end and the trailer starts. */
+  /** Where the last segment ends: the end mark stands there, then the trailer. */
   get segmentsEnd(): number {
-    return this.#footer.offset
+    return this.#footer.offset - segmentHeaderBytes
   }
 
   /** The open file: for reading only, and valid until this object is disposed. */
@@ -58,30 +70,62 @@ export class PackFile {
     return this.#fd
   }
 
+  /** Whether the file has the size that it was sealed with. */
+  get isWhole(): boolean {
+    return fstatSync(this.#fd).size === this.bytes
+  }
+
   find(digest: Digest): PackPlace | undefined {
-    return this.index.find(digest)
+    return this.findBinary(digest, digestBytes(digest))
+  }
+
+  /** As find, for a caller that asks several packs. */
+  findBinary(digest: Digest, binary: Buffer): PackPlace | undefined {
+    const row = this.index.find(binary)
+    return row && this.checkPlace(readRow(row, 0, digest))
+  }
+
+  /** Throws CorruptObjectError for a place outside of this pack's segments. */
+  checkPlace(place: PackPlace): PackPlace {
+    const { offset, storedSize, size, codec, digest } = place
+    const isInside =
+      offset > packHeaderBytes + segmentHeaderBytes &&
+      offset + storedSize <= this.segmentsEnd
+    const fits = codec === 'raw' ? size === storedSize : size > storedSize
+    if (isInside && fits) return place
+    throw new CorruptObjectError(
+      `pack ${this.path} has an impossible place for ${digest}: ${storedSize} bytes at ${offset}`,
+      { digest, path: this.path },
+    )
+  }
+
+  /** Reads stored bytes of an object; offsets count from its first one. */
+  readPlace(place: PackPlace, offset: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(length)
+    const found = this.#fill(bytes, place.offset + offset)
+    if (found === length) return bytes
+    const { digest } = place
+    throw new CorruptObjectError(
+      `object ${digest} is corrupt: pack ${this.path} is cut off`,
+      { digest, path: this.path, expected: length, found },
+    )
   }
 
   /** Reads exactly `length` bytes; throws CorruptObjectError when the file is shorter. */
   read(offset: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(length)
+    const bytes = Buffer.allocUnsafeSlow(length)
     this.readInto(bytes, offset)
     return bytes
   }
 
   /** Fills a buffer from `offset` on; throws CorruptObjectError when the file is shorter. */
   readInto(bytes: Buffer, offset: number): void {
-    let done = 0
-    while (done < bytes.length) {
-      const count = readSync(this.#fd, bytes, done, bytes.length - done, offset + done)
-      if (count === 0) {
-        throw new CorruptObjectError(
-          `pack ${this.path} is cut off: expected ${bytes.length} bytes at ${offset}, found ${done}`,
-          { path: this.path, offset, expected: bytes.length, found: done },
-        )
-      }
-      done += count
-    }
+    const found = this.#fill(bytes, offset)
+    if (found === bytes.length) return
+    throw new CorruptObjectError(
+      `pack ${this.path} is cut off: expected ${bytes.length} bytes at ${offset}, found ${found}`,
+      { path: this.path, offset, expected: bytes.length, found },
+    )
   }
 
   /** Holds the whole trailer against its checksum; throws InvalidObjectError. */
@@ -97,6 +141,7 @@ export class PackFile {
 
   /** Keeps the file open until what is returned is disposed. */
   use(): Disposable {
+    if (this.#isRetired) throw new Error(`the pack ${this.path} is closed`)
     this.#uses += 1
     let isUsed = true
     return {
@@ -116,20 +161,46 @@ export class PackFile {
     this.#closeUnused()
   }
 
+  #fill(bytes: Buffer, offset: number): number {
+    // A closed number may be another file's by now.
+    if (this.#isRetired && this.#uses === 0) {
+      throw new Error(`the pack ${this.path} is closed`)
+    }
+    let done = 0
+    while (done < bytes.length) {
+      const count = readSync(this.#fd, bytes, done, bytes.length - done, offset + done)
+      if (count === 0) break
+      done += count
+    }
+    return done
+  }
+
   #closeUnused(): void {
     if (this.#isRetired && this.#uses === 0) closeSync(this.#fd)
   }
 
   #checkHeader(): void {
-    if (this.bytes >= packHeaderBytes + footerBytes) {
-      if (this.read(0, packMagic.length).equals(packMagic)) return
+    const least = packHeaderBytes + segmentHeaderBytes + footerBytes
+    if (!fstatSync(this.#fd).isFile() || this.bytes < least) {
+      throw this.#invalid('it is too small')
     }
-    throw new InvalidObjectError(
-      `invalid pack ${this.path}: it does not start as a pack`,
-      {
-        path: this.path,
-      },
+    const header = this.read(0, packHeaderBytes)
+    if (!header.subarray(0, packMagic.length).equals(packMagic)) {
+      throw this.#invalid('it does not start as a pack')
+    }
+    const flags = header.readUInt32LE(8)
+    if (flags > alignedFlag || header.readUInt32LE(12) !== 0) {
+      throw this.#invalid(`unknown flags ${flags}`)
+    }
+  }
+
+  #checkEndMark(): void {
+    const mark = decodeSegmentHeader(
+      this.read(this.segmentsEnd, segmentHeaderBytes),
+      this.path,
     )
+    if (mark.kind === 'end' && mark.total === this.index.count) return
+    throw this.#invalid('no end mark in front of the trailer')
   }
 
   #trailerReader(): (offset: number, length: number) => Buffer {
@@ -142,11 +213,13 @@ export class PackFile {
   }
 
   #checkCrc(found: number): void {
-    if (found !== this.#footer.crc) {
-      throw new InvalidObjectError(
-        `invalid pack ${this.path}: the trailer does not have its checksum`,
-        { path: this.path },
-      )
-    }
+    if (found !== this.#footer.crc)
+      throw this.#invalid('the trailer does not have its checksum')
+  }
+
+  #invalid(problem: string): InvalidObjectError {
+    return new InvalidObjectError(`invalid pack ${this.path}: ${problem}`, {
+      path: this.path,
+    })
   }
 }

@@ -1,8 +1,9 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CairnError, InvalidObjectError } from '../../errors.js'
-import type { Digest } from '../../object/digest.js'
+import { type Digest, digestBytes } from '../../object/digest.js'
 import { isErrno } from '../../system/errno.js'
+import { identityOf, MultiIndex, multiName } from './multi-index.js'
 import { PackFile } from './pack-file.js'
 import type { PackPlace } from './pack-format.js'
 
@@ -13,6 +14,9 @@ export const packSuffix = '.pack'
 // read within that of a change can be older than its time says.
 const settledAfterMs = 100
 
+// A list that changed while it was read is read again, but not for ever.
+const maxRounds = 8
+
 /** An object and the pack that holds it. */
 export type FoundObject = { readonly pack: PackFile; readonly place: PackPlace }
 
@@ -20,36 +24,54 @@ export type FoundObject = { readonly pack: PackFile; readonly place: PackPlace }
  * The sealed packs of a repository, as they come and go.
  *
  * Other processes publish and remove packs at any time: whoever is about to say that an
- * object is absent calls refresh() first.
+ * object is absent calls refresh() first. Packs that the merged index covers are opened
+ * when something is read from them, the others at once.
  */
 export class PackFolder implements Disposable {
   readonly path: string
-  readonly #packs = new Map<string, PackFile>()
+  #listed: ReadonlySet<string> = new Set()
+  readonly #open = new Map<string, PackFile>()
   readonly #broken = new Map<string, CairnError>()
+  #multi: MultiIndex | undefined
+  #covered: ReadonlySet<string> = new Set()
+  #uncovered: readonly PackFile[] = []
   #listedAt = 0
   #changedAt = -1
+  #changes = 0
+  #isClosed = false
 
   constructor(path: string) {
     this.path = path
   }
 
-  /** Open packs, those opened last first. */
+  /** Every pack that can be read, opened. */
   get packs(): readonly PackFile[] {
-    return [...this.#packs.values()].toReversed()
+    return [...this.#listed].flatMap(name => this.#pack(name) ?? [])
   }
 
-  /** Packs that cannot be read as such, by path. */
+  /** File names of the packs that the merged index does not cover. */
+  get uncovered(): readonly string[] {
+    return [...this.#listed].filter(name => !this.#covered.has(name))
+  }
+
+  /** Packs, and a merged index, that cannot be read as such, by path. */
   get broken(): ReadonlyMap<string, CairnError> {
     return this.#broken
   }
 
+  /** Grows each time that packs were found to have come or gone. */
+  get changes(): number {
+    return this.#changes
+  }
+
   /** Finds an object among the packs known so far. */
   find(digest: Digest): FoundObject | undefined {
-    for (const pack of this.#packs.values()) {
-      const place = pack.find(digest)
+    const binary = digestBytes(digest)
+    for (const pack of this.#uncovered) {
+      const place = pack.findBinary(digest, binary)
       if (place !== undefined) return { pack, place }
     }
-    return undefined
+    return this.#multi && this.#findCovered(this.#multi, digest, binary)
   }
 
   /** Finds an object, looking into the folder again before it says that there is none. */
@@ -57,46 +79,144 @@ export class PackFolder implements Disposable {
     return this.find(digest) ?? (this.refresh() ? this.find(digest) : undefined)
   }
 
+  /** Finds objects in order, looking into the folder again at most once. */
+  findAll(digests: readonly Digest[]): (FoundObject | undefined)[] {
+    const found = digests.map(digest => this.find(digest))
+    if (found.every(Boolean) || !this.refresh()) return found
+    return digests.map((digest, index) => found[index] ?? this.find(digest))
+  }
+
   /** Opens new packs and drops removed ones; false when nothing has changed. */
   refresh(): boolean {
-    const changedAt = statSync(this.path).mtimeMs
-    if (changedAt === this.#changedAt && this.#listedAt - changedAt > settledAfterMs)
-      return false
-    this.#listedAt = Date.now()
-    this.#changedAt = changedAt
-    const names = new Set(
-      readdirSync(this.path).filter(name => name.endsWith(packSuffix)),
-    )
-    let hasChanged = false
-    for (const [name, pack] of this.#packs) {
-      if (names.has(name)) continue
-      this.#packs.delete(name)
-      pack.retire()
-      hasChanged = true
+    if (this.#isClosed) throw new Error('the store is closed')
+    const before = this.#changes
+    for (let round = 0; round < maxRounds && this.#relist(); round++);
+    return this.#changes !== before
+  }
+
+  /** Drops packs whose files lost bytes, so that what they held counts as absent. */
+  dropCut(): void {
+    for (const [name, pack] of this.#open) {
+      if (pack.isWhole) continue
+      this.#drop(name, pack)
+      this.#broken.set(
+        pack.path,
+        new InvalidObjectError(`invalid pack ${pack.path}: it lost bytes`, {
+          path: pack.path,
+        }),
+      )
     }
-    for (const name of names) {
-      if (!this.#packs.has(name) && this.#open(name)) hasChanged = true
-    }
-    return hasChanged
+    this.#sortOut()
   }
 
   [Symbol.dispose](): void {
-    for (const pack of this.#packs.values()) pack.retire()
-    this.#packs.clear()
+    this.#isClosed = true
+    for (const [name, pack] of this.#open) this.#drop(name, pack)
+    this.#multi?.[Symbol.dispose]()
+    this.#multi = undefined
+    this.#listed = new Set()
+    this.#sortOut()
   }
 
-  #open(name: string): boolean {
+  #findCovered(
+    multi: MultiIndex,
+    digest: Digest,
+    binary: Buffer,
+  ): FoundObject | undefined {
+    for (const { pack: name, place } of multi.find(digest, binary)) {
+      const pack = this.#listed.has(name) ? this.#pack(name) : undefined
+      if (pack !== undefined) return { pack, place: pack.checkPlace(place) }
+    }
+    return undefined
+  }
+
+  // True when the list must be read once more: something moved while it was read, or a
+  // pack went, whose objects may by now lie in one that came after the list was begun.
+  #relist(): boolean {
+    const changedAt = statSync(this.path).mtimeMs
+    const isSettled = Math.abs(this.#listedAt - this.#changedAt) > settledAfterMs
+    if (changedAt === this.#changedAt && isSettled) return false
+    this.#listedAt = Date.now()
+    this.#changedAt = changedAt
+    const all = readdirSync(this.path)
+    const names = new Set(all.filter(name => name.endsWith(packSuffix)))
+    const hasLost = this.#dropGone(names)
+    const hasNew = [...names].some(name => !this.#listed.has(name))
+    this.#listed = names
+    // What could not be read may have been replaced.
+    this.#broken.clear()
+    const hasNewMulti = this.#openMulti(all.includes(multiName))
+    const isMissing = this.#openUncovered()
+    if (hasLost || hasNew || hasNewMulti) this.#changes += 1
+    return hasLost || isMissing || statSync(this.path).mtimeMs !== changedAt
+  }
+
+  #dropGone(names: ReadonlySet<string>): boolean {
+    let hasLost = false
+    for (const name of this.#listed) {
+      if (names.has(name)) continue
+      const pack = this.#open.get(name)
+      if (pack !== undefined) this.#drop(name, pack)
+      hasLost = true
+    }
+    return hasLost
+  }
+
+  #openMulti(isThere: boolean): boolean {
+    const path = join(this.path, multiName)
+    const stat = isThere ? statSync(path, { throwIfNoEntry: false }) : undefined
+    if (stat && identityOf(stat) === this.#multi?.identity) return false
+    const hadOne = this.#multi !== undefined
+    this.#multi?.[Symbol.dispose]()
+    this.#multi = undefined
+    const opened = stat && this.#orBroken(path, () => MultiIndex.open(path))
+    this.#multi = opened
+    this.#covered = new Set(opened?.packs)
+    return hadOne || opened !== undefined
+  }
+
+  // True when a pack went after it was listed.
+  #openUncovered(): boolean {
+    let isMissing = false
+    for (const name of this.uncovered) {
+      const isOpen = this.#pack(name) !== undefined
+      if (!isOpen && !this.#broken.has(join(this.path, name))) isMissing = true
+    }
+    this.#sortOut()
+    return isMissing
+  }
+
+  #sortOut(): void {
+    this.#uncovered = [...this.#open]
+      .filter(([name]) => !this.#covered.has(name))
+      .map(([, pack]) => pack)
+      .toReversed()
+  }
+
+  #pack(name: string): PackFile | undefined {
+    const open = this.#open.get(name)
+    if (open !== undefined) return open
     const path = join(this.path, name)
+    if (this.#broken.has(path)) return undefined
+    const opened = this.#orBroken(path, () => PackFile.open(path))
+    if (opened !== undefined) this.#open.set(name, opened)
+    return opened
+  }
+
+  #drop(name: string, pack: PackFile): void {
+    this.#open.delete(name)
+    pack.retire()
+  }
+
+  #orBroken<Opened>(path: string, open: () => Opened): Opened | undefined {
     try {
-      this.#packs.set(name, PackFile.open(path))
-      this.#broken.delete(path)
-      return true
+      return open()
     } catch (error) {
       // Removed since it was listed.
-      if (isErrno(error, 'ENOENT')) return false
+      if (isErrno(error, 'ENOENT')) return undefined
       if (!(error instanceof InvalidObjectError)) throw error
       this.#broken.set(path, error)
-      return false
+      return undefined
     }
   }
 }

@@ -17,6 +17,9 @@ export type PackRecord = {
   readonly crc: number
 }
 
+/** What a record tells beside the digest. */
+export type RecordFields = Omit<PackRecord, 'digest'>
+
 /** Where in a pack file a record's stored bytes lie. */
 export type PackPlace = PackRecord & { readonly offset: number }
 
@@ -47,8 +50,20 @@ export const frameBytes = 1024 * 1024
 /** Records of one segment: bounds the memory that its table can claim. */
 export const maxSegmentRecords = 131_072
 
+/** Largest size and offset that a pack can tell: its tables have 48 bits for them. */
+export const maxPackBytes = 2 ** 48 - 1
+
+/** Bytes at which a pack is full; the segment that passes them is still written. */
+export const fullPackBytes = 1024 * 1024 * 1024
+
+/** Objects at which a pack is full: bounds the memory of writing its trailer. */
+export const fullPackObjects = 500_000
+
+/** A record's codecs, in order of their numbers. */
+export const codecs: readonly Codec[] = ['raw', 'zstd']
+
 /** Whether a record's payload stands aligned, behind all that do not. */
-export function isAligned(record: Omit<PackRecord, 'digest'>): boolean {
+export function isAligned(record: RecordFields): boolean {
   return record.type === 'file' && record.codec === 'raw' && record.size >= alignedFrom
 }
 

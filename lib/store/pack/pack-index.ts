@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib'
 import { InvalidObjectError } from '../../errors.js'
 import { findAlgorithmById } from '../../object/algorithm.js'
-import { type Digest, digestBytes, parseDigestBytes } from '../../object/digest.js'
-import { objectTypeByte, parseObjectType } from '../../object/object-type.js'
-import { alignedFrom, type Codec, type PackPlace, trailerMagic } from './pack-format.js'
+import { type Digest, findDigestAt } from '../../object/digest.js'
+import { parseObjectType } from '../../object/object-type.js'
+import { codecs, type PackPlace, trailerMagic } from './pack-format.js'
 
 /*
  * The sorted table at the end of a sealed pack, its trailer.
@@ -17,6 +17,7 @@ import { alignedFrom, type Codec, type PackPlace, trailerMagic } from './pack-fo
  *     count, u32 CRC-32 of the tables, u32 CRC-32 of the 24 bytes before, 8 bytes magic
  *
  * The fan-out is sized so that a look-up reads some 64 hashes, whatever the row count.
+ * The merged index has the same tables with longer rows (multi-index.ts).
  */
 
 /** Bytes of the footer at the very end of a sealed pack. */
@@ -30,33 +31,6 @@ export const rowBytes = 20
 
 /** Most bits of a hash that a fan-out distinguishes. */
 export const maxFanOutBits = 20
-
-const codecs: readonly Codec[] = ['raw', 'zstd']
-
-/** What a row tells. */
-export type RowFields = Omit<PackPlace, 'digest' | 'crc'>
-
-/** Encodes a row: u8 type, u8 codec, u48 offset, u48 stored size, u48 size. */
-export function writeRow(rows: Buffer, place: RowFields, at: number): void {
-  rows.writeUInt8(objectTypeByte(place.type), at)
-  rows.writeUInt8(codecs.indexOf(place.codec), at + 1)
-  rows.writeUIntLE(place.offset, at + 2, 6)
-  rows.writeUIntLE(place.storedSize, at + 8, 6)
-  rows.writeUIntLE(place.size, at + 14, 6)
-}
-
-/** Changes the offset of a row; `move` is told whether its payload stands aligned. */
-export function moveRow(
-  rows: Buffer,
-  at: number,
-  move: (offset: number, aligned: boolean) => number,
-): void {
-  const aligned =
-    rows[at] === objectTypeByte('file') &&
-    rows[at + 1] === 0 &&
-    rows.readUIntLE(at + 14, 6) >= alignedFrom
-  rows.writeUIntLE(move(rows.readUIntLE(at + 2, 6), aligned), at + 2, 6)
-}
 
 /** Decodes a row; throws InvalidObjectError for an unknown type or codec. */
 export function readRow(rows: Buffer, at: number, digest: Digest): PackPlace {
@@ -88,7 +62,8 @@ export type PackFooter = {
 /** Reads bytes of the trailer: offsets count from its first table. */
 export type TrailerReader = (offset: number, length: number) => Buffer
 
-type IndexTable = {
+/** One algorithm's table: where its parts lie. */
+export type IndexTable = {
   readonly algorithm: number
   readonly hashBytes: number
   readonly fanOutBits: number
@@ -98,15 +73,15 @@ type IndexTable = {
   readonly rowsAt: number
 }
 
-/** Parses a footer, the last bytes of a pack; throws InvalidObjectError. */
+/** Parses a footer, the last bytes of a file; throws InvalidObjectError. */
 export function decodeFooter(
   footer: Buffer,
   fileBytes: number,
-  where: string,
+  { where, magic = trailerMagic }: { where: string; magic?: Buffer },
 ): PackFooter {
   const good =
     footer.length === footerBytes &&
-    footer.subarray(28).equals(trailerMagic) &&
+    footer.subarray(28).equals(magic) &&
     footer.readUInt32LE(24) === crc32(footer.subarray(0, 24))
   if (!good) throw invalid(where, 'no whole trailer at the end: the pack was not sealed')
   const offset = Number(footer.readBigUInt64LE(0))
@@ -125,74 +100,108 @@ export function decodeFooter(
   }
 }
 
-/** Looks objects up in the trailer of one pack. */
-export class PackIndex {
+/** Sorted hashes with a row of fixed size for each. */
+export class SortedTables {
+  readonly tables: readonly IndexTable[]
   readonly #read: TrailerReader
   readonly #where: string
-  readonly #tables: IndexTable[] = []
-  readonly #fanOuts = new Map<number, Buffer>()
+  readonly #rowBytes: number
+  readonly #byAlgorithm: (IndexTable | undefined)[] = []
+  readonly #fanOuts: (Buffer | undefined)[] = []
 
   /**
    * Reads the table headers; throws InvalidObjectError.
    *
-   * @param read - reads the trailer, from memory or from disk
+   * @param read - reads the tables, from memory or from disk
    */
-  constructor(read: TrailerReader, footer: PackFooter, where: string) {
+  constructor(read: TrailerReader, footer: PackFooter, width: number, where: string) {
     this.#read = read
     this.#where = where
+    this.#rowBytes = width
+    const tables: IndexTable[] = []
     let at = 0
     for (let index = 0; index < footer.tableCount; index++) {
       const table = this.#readTable(at, footer.bytes)
-      this.#tables.push(table)
-      at = table.rowsAt + table.count * rowBytes
+      if (table.algorithm <= (tables.at(-1)?.algorithm ?? -1)) {
+        throw invalid(where, 'the tables do not ascend by algorithm')
+      }
+      tables.push(table)
+      this.#byAlgorithm[table.algorithm] = table
+      at = table.rowsAt + table.count * width
     }
     if (at !== footer.bytes) throw invalid(where, 'the trailer is longer than its tables')
+    this.tables = tables
   }
 
-  /** Objects in the pack. */
+  /** Rows of all tables. */
   get count(): number {
-    return this.#tables.reduce((sum, table) => sum + table.count, 0)
+    return this.tables.reduce((sum, table) => sum + table.count, 0)
   }
 
-  /** Finds where an object lies. */
-  find(digest: Digest): PackPlace | undefined {
-    const bytes = digestBytes(digest)
-    const table = this.#tables.find(({ algorithm }) => algorithm === bytes[0])
-    if (table === undefined) return undefined
-    const hash = bytes.subarray(1)
-    const [from, to] = this.#bucket(table, hash)
-    if (from >= to) return undefined
-    const hashes = this.#read(
-      table.hashesAt + from * table.hashBytes,
-      (to - from) * table.hashBytes,
+  /**
+   * Finds the rows of a digest.
+   *
+   * @param digest - the binary form
+   */
+  find(digest: Buffer): Buffer | undefined {
+    const table = this.#byAlgorithm[digest[0] ?? 255]
+    if (table === undefined || digest.length !== 1 + table.hashBytes) return undefined
+    const key = digest.readUInt32BE(1)
+    const fanOut = this.#fanOut(table)
+    const bucket = table.fanOutBits === 0 ? 0 : key >>> (32 - table.fanOutBits)
+    const from = bucket === 0 ? 0 : fanOut.readUInt32LE(4 * (bucket - 1))
+    const to = fanOut.readUInt32LE(4 * bucket)
+    if (from > to || to > table.count)
+      throw invalid(this.#where, 'the fan-out does not ascend')
+    if (from === to) return undefined
+    const width = table.hashBytes
+    const hashes = this.#read(table.hashesAt + from * width, (to - from) * width)
+    const first = searchHash(hashes, width, digest, key)
+    if (first === -1) return undefined
+    let last = first
+    while (last < to - from && compareAt(hashes, width, last, digest) === 0) last += 1
+    return this.#read(
+      table.rowsAt + (from + first) * this.#rowBytes,
+      (last - first) * this.#rowBytes,
     )
-    const row = searchHash(hashes, table.hashBytes, hash)
-    return row === undefined ? undefined : this.#placeAt(table, from + row, digest)
   }
 
-  /** Every row in ascending order of digests, read in bounded pieces. */
-  *places(prefix = ''): Generator<PackPlace> {
-    const piece = 4096
-    for (const table of this.#tables) {
-      const id = table.algorithm.toString(16).padStart(2, '0')
-      if (!id.startsWith(prefix.slice(0, 2))) continue
-      for (let from = 0; from < table.count; from += piece) {
-        const rows = Math.min(piece, table.count - from)
-        const hashes = this.#read(
-          table.hashesAt + from * table.hashBytes,
-          rows * table.hashBytes,
-        )
-        const infos = this.#read(table.rowsAt + from * rowBytes, rows * rowBytes)
-        for (let row = 0; row < rows; row++) {
-          const hash = hashes.subarray(row * table.hashBytes, (row + 1) * table.hashBytes)
-          const digest = parseDigestBytes(
-            Buffer.concat([Buffer.from([table.algorithm]), hash]),
-          )
-          if (digest.startsWith(prefix)) {
-            yield readRow(infos, row * rowBytes, digest)
+  /** Rows in ascending order of digests, read in bounded pieces. */
+  *rows(prefix = ''): Generator<{ digest: Digest; rows: Buffer; at: number }> {
+    for (const table of this.tables) {
+      const { from, to } = rowsOfPrefix(table, this.#fanOut(table), prefix)
+      for (const { hashes, rows, count } of this.pieces(table, from, to)) {
+        for (let row = 0; row < count; row++) {
+          const at = row * (1 + table.hashBytes)
+          const digest = findDigestAt(hashes, at, at + 1 + table.hashBytes)
+          if (digest?.startsWith(prefix) === true) {
+            yield { digest, rows, at: row * this.#rowBytes }
           }
         }
       }
+    }
+  }
+
+  /** Digests in binary form and rows of one table, some thousands at a time. */
+  *pieces(
+    table: IndexTable,
+    from: number,
+    to: number,
+  ): Generator<{ hashes: Buffer; rows: Buffer; count: number }> {
+    const piece = 4096
+    const width = table.hashBytes
+    for (let start = from; start < to; start += piece) {
+      const count = Math.min(piece, to - start)
+      const bare = this.#read(table.hashesAt + start * width, count * width)
+      const hashes = Buffer.alloc(count * (width + 1), table.algorithm)
+      for (let row = 0; row < count; row++) {
+        bare.copy(hashes, row * (width + 1) + 1, row * width, (row + 1) * width)
+      }
+      const rows = this.#read(
+        table.rowsAt + start * this.#rowBytes,
+        count * this.#rowBytes,
+      )
+      yield { hashes, rows, count }
     }
   }
 
@@ -204,8 +213,11 @@ export class PackIndex {
     const fanOutBits = header.readUInt8(1)
     const count = header.readUInt32LE(4)
     const hashBytes = findAlgorithmById(algorithm)?.hashBytes
-    const before = this.#tables.at(-1)?.algorithm ?? -1
-    if (hashBytes === undefined || algorithm <= before || fanOutBits > maxFanOutBits) {
+    if (
+      hashBytes === undefined ||
+      fanOutBits > maxFanOutBits ||
+      header.readUInt16LE(2) !== 0
+    ) {
       throw invalid(
         this.#where,
         `no index table: algorithm ${algorithm}, fan-out ${fanOutBits}`,
@@ -214,47 +226,70 @@ export class PackIndex {
     const fanOutAt = at + tableHeaderBytes
     const hashesAt = fanOutAt + 4 * 2 ** fanOutBits
     const rowsAt = hashesAt + count * hashBytes
-    if (rowsAt + count * rowBytes > bytes)
+    if (rowsAt + count * this.#rowBytes > bytes)
       throw invalid(this.#where, 'the trailer is cut off')
     return { algorithm, hashBytes, fanOutBits, count, fanOutAt, hashesAt, rowsAt }
   }
 
-  #bucket(table: IndexTable, hash: Buffer): [from: number, to: number] {
-    const fanOut = this.#fanOut(table)
-    const bucket =
-      table.fanOutBits === 0 ? 0 : hash.readUInt32BE(0) >>> (32 - table.fanOutBits)
-    const from = bucket === 0 ? 0 : fanOut.readUInt32LE(4 * (bucket - 1))
-    const to = fanOut.readUInt32LE(4 * bucket)
-    if (from > to || to > table.count)
-      throw invalid(this.#where, 'the fan-out does not ascend')
-    return [from, to]
-  }
-
   #fanOut(table: IndexTable): Buffer {
-    let fanOut = this.#fanOuts.get(table.algorithm)
-    if (fanOut === undefined) {
-      fanOut = this.#read(table.fanOutAt, 4 * 2 ** table.fanOutBits)
-      this.#fanOuts.set(table.algorithm, fanOut)
-    }
-    return fanOut
-  }
-
-  #placeAt(table: IndexTable, row: number, digest: Digest): PackPlace {
-    return readRow(this.#read(table.rowsAt + row * rowBytes, rowBytes), 0, digest)
+    return (this.#fanOuts[table.algorithm] ??= this.#read(
+      table.fanOutAt,
+      4 * 2 ** table.fanOutBits,
+    ))
   }
 }
 
-function searchHash(hashes: Buffer, width: number, hash: Buffer): number | undefined {
+/** Looks objects up in the trailer of one pack. */
+export class PackIndex extends SortedTables {
+  constructor(read: TrailerReader, footer: PackFooter, where: string) {
+    super(read, footer, rowBytes, where)
+  }
+
+  /** Every place in ascending order of digests, read in bounded pieces. */
+  *places(prefix = ''): Generator<PackPlace> {
+    for (const { digest, rows, at } of this.rows(prefix)) yield readRow(rows, at, digest)
+  }
+}
+
+// The first row whose hash is the digest's, or -1.
+function searchHash(hashes: Buffer, width: number, digest: Buffer, key: number): number {
   let low = 0
   let high = hashes.length / width
   while (low < high) {
     const middle = (low + high) >>> 1
-    const order = hashes.compare(hash, 0, width, middle * width, (middle + 1) * width)
-    if (order === 0) return middle
-    if (order < 0) low = middle + 1
+    // The first four bytes nearly always decide, without a call out of the engine.
+    const found = hashes.readUInt32BE(middle * width)
+    const isBefore =
+      found === key ? compareAt(hashes, width, middle, digest) < 0 : found < key
+    if (isBefore) low = middle + 1
     else high = middle
   }
-  return undefined
+  const isThere =
+    low * width < hashes.length && compareAt(hashes, width, low, digest) === 0
+  return isThere ? low : -1
+}
+
+function compareAt(hashes: Buffer, width: number, row: number, digest: Buffer): number {
+  return hashes.compare(digest, 1, 1 + width, row * width, (row + 1) * width)
+}
+
+// The fan-out narrows a prefix to some rows around it.
+function rowsOfPrefix(
+  table: IndexTable,
+  fanOut: Buffer,
+  prefix: string,
+): { from: number; to: number } {
+  const id = table.algorithm.toString(16).padStart(2, '0')
+  const hash = prefix.slice(2)
+  if (!id.startsWith(prefix.slice(0, 2)) || !/^[0-9a-f]*$/.test(hash))
+    return { from: 0, to: 0 }
+  if (table.fanOutBits === 0 || hash === '') return { from: 0, to: table.count }
+  const shift = 32 - table.fanOutBits
+  const first = Number.parseInt(hash.slice(0, 8).padEnd(8, '0'), 16) >>> shift
+  const last = Number.parseInt(hash.slice(0, 8).padEnd(8, 'f'), 16) >>> shift
+  const from = first === 0 ? 0 : fanOut.readUInt32LE(4 * (first - 1))
+  const to = Math.min(table.count, fanOut.readUInt32LE(4 * last))
+  return { from, to }
 }
 
 function invalid(where: string, problem: string): InvalidObjectError {

@@ -6,9 +6,19 @@ import { maxMetadataBytes } from '../../object/received-object.js'
 import { cutRange, maxChunkBytes } from '../byte-range.js'
 import type { ByteRange, ObjectStream, WholeObject } from '../object-store.js'
 import type { FoundObject } from './pack-folder.js'
+import type { Zstd } from './zstd.js'
+import { readFrames } from './zstd-frames.js'
 
-/** Reads a whole payload, verified; throws as ObjectReader.read. */
-export function readPayload({ pack, place }: FoundObject): WholeObject {
+/** Loads the codec of compressed payloads, once it is needed. */
+export type ZstdSource = () => Promise<Zstd>
+
+/**
+ * Reads a whole payload, verified; throws as ObjectReader.read.
+ *
+ * @param zstd - decodes compressed payloads; may be absent for raw ones
+ */
+export function readPayload(found: FoundObject, zstd: Zstd | undefined): WholeObject {
+  const { pack, place } = found
   const { digest, type, size } = place
   if (size > maxMetadataBytes) {
     throw new LimitExceededError(
@@ -16,44 +26,60 @@ export function readPayload({ pack, place }: FoundObject): WholeObject {
       { digest, path: pack.path, limit: maxMetadataBytes, found: size },
     )
   }
-  const payload = pack.read(place.offset, size)
+  const payload =
+    place.codec === 'raw'
+      ? pack.readPlace(place, 0, size)
+      : Buffer.concat([...decoded(found, needed(zstd), { offset: 0, length: size })])
   checkDigest(digestObject(algorithmOf(digest), type, payload), digest, pack.path)
   return { digest, type, size, payload }
 }
 
 /** Opens a payload; throws as ObjectReader.open. */
-export function openPayload(found: FoundObject, range?: ByteRange): ObjectStream {
-  return new PackStream(found, range)
+export function openPayload(
+  found: FoundObject,
+  zstd: ZstdSource,
+  range?: ByteRange,
+): ObjectStream {
+  return new PackStream(found, zstd, range)
 }
 
 class PackStream implements ObjectStream {
   readonly type: ObjectType
   readonly size: number
   readonly #found: FoundObject
+  readonly #zstd: ZstdSource
   readonly #use: Disposable
   readonly #range: ByteRange | undefined
   #isClosed = false
 
-  constructor(found: FoundObject, range: ByteRange | undefined) {
+  constructor(found: FoundObject, zstd: ZstdSource, range: ByteRange | undefined) {
     this.type = found.place.type
     this.size = found.place.size
     this.#range = range && cutRange(range, this.size)
     this.#found = found
+    this.#zstd = zstd
     this.#use = found.pack.use()
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    const { digest } = this.#found.place
-    const digester = createObjectDigester(algorithmOf(digest), this.type)
-    const { offset, length } = this.#range ?? { offset: 0, length: this.size }
+    this.#checkOpen()
+    const { digest, codec } = this.#found.place
+    const range = this.#range ?? { offset: 0, length: this.size }
+    const digester =
+      this.#range === undefined
+        ? createObjectDigester(algorithmOf(digest), this.type)
+        : undefined
     try {
-      for (let given = 0; given < length; ) {
-        const chunk = this.#read(offset + given, Math.min(length - given, maxChunkBytes))
-        given += chunk.length
-        if (this.#range === undefined) digester.update(chunk)
+      const chunks =
+        codec === 'raw'
+          ? raw(this.#found, range)
+          : decoded(this.#found, await this.#zstd(), range)
+      for (const chunk of chunks) {
+        digester?.update(chunk)
         yield chunk
+        this.#checkOpen()
       }
-      if (this.#range === undefined) {
+      if (digester !== undefined) {
         checkDigest(digester.digest(), digest, this.#found.pack.path)
       }
     } finally {
@@ -66,10 +92,42 @@ class PackStream implements ObjectStream {
     this.#use[Symbol.dispose]()
   }
 
-  #read(offset: number, length: number): Buffer {
+  #checkOpen(): void {
     if (this.#isClosed) throw new Error('the stream of an object is closed')
-    return this.#found.pack.read(this.#found.place.offset + offset, length)
   }
+}
+
+function* raw(
+  { pack, place }: FoundObject,
+  { offset, length }: ByteRange,
+): Generator<Uint8Array> {
+  for (let given = 0; given < length; given += maxChunkBytes) {
+    yield pack.readPlace(place, offset + given, Math.min(length - given, maxChunkBytes))
+  }
+}
+
+function decoded(
+  { pack, place }: FoundObject,
+  zstd: Zstd,
+  { offset, length }: ByteRange,
+): Generator<Uint8Array> {
+  const { digest, size, storedSize } = place
+  const source = {
+    size,
+    storedSize,
+    read: (at: number, bytes: number) => pack.readPlace(place, at, bytes),
+    corrupt: (problem: string) =>
+      new CorruptObjectError(`object ${digest} is corrupt in ${pack.path}: ${problem}`, {
+        digest,
+        path: pack.path,
+      }),
+  }
+  return readFrames(source, zstd, { from: offset, to: offset + length })
+}
+
+function needed(zstd: Zstd | undefined): Zstd {
+  if (zstd === undefined) throw new Error('the codec of a compressed payload is missing')
+  return zstd
 }
 
 function checkDigest(found: Digest, expected: Digest, path: string): void {

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { IncompleteClosureError } from '../../errors.js'
+import { crc32 } from 'node:zlib'
+import { CorruptObjectError, IncompleteClosureError } from '../../errors.js'
 import type { Algorithm } from '../../object/algorithm.js'
 import type { ObjectLink } from '../../object/descriptor.js'
-import type { Digest } from '../../object/digest.js'
+import { algorithmOf, type Digest } from '../../object/digest.js'
 import { digestObject } from '../../object/digester.js'
 import type { ObjectType } from '../../object/object-type.js'
 import { Bitmap } from '../bitmap.js'
@@ -15,6 +16,7 @@ import type {
   ObjectInfo,
   ObjectWriter,
   Publishing,
+  PublishingGuard,
   StoreSession,
   StoreSessionOptions,
 } from '../object-store.js'
@@ -24,50 +26,72 @@ import {
   PayloadWriter,
 } from '../payload-writer.js'
 import { writeFailure } from '../storage-full.js'
+import type { DirectPayload } from './large-payload.js'
+import { writeData } from './large-payload.js'
+import { OwnPacks } from './own-packs.js'
 import type { PackCalls } from './pack-calls.js'
-import { type PackFolder, packSuffix } from './pack-folder.js'
-import { PackWriter } from './pack-writer.js'
-import { SpooledPayload } from './spooled-payload.js'
+import type { PackFolder } from './pack-folder.js'
+import type { PackRecord } from './pack-format.js'
+import type { PayloadCoder } from './payload-coder.js'
+import { type SpooledForm, SpooledPayload } from './spooled-payload.js'
+import type { Zstd } from './zstd.js'
+import { readFrames } from './zstd-frames.js'
 
-// Above this, a gradual session publishes the packs it has.
-const publishBytes = 1024 * 1024 * 1024
+/** What a session of a pack store is made from. */
+export type PackSessionParts = {
+  readonly folder: PackFolder
+  readonly calls: PackCalls
+  /** Compresses new payloads; without it they stay raw. */
+  readonly coder?: PayloadCoder | undefined
+  readonly zstd: () => Promise<Zstd>
+}
+
+/** An object as another store keeps it. */
+export type StoredObject = Omit<PackRecord, 'crc' | 'storedSize'> & {
+  /** The stored bytes, coded as `codec` says. */
+  readonly stored: Uint8Array
+}
 
 /** A session of a pack store: packs grow in its folder, then are renamed among the others. */
 export class PackSession implements StoreSession, PayloadKeeper {
   readonly bufferBytes = 256 * 1024
-  readonly #folder: PackFolder
-  readonly #calls: PackCalls
+  readonly #parts: PackSessionParts
   readonly #algorithm: Algorithm
   readonly #publishing: Publishing
-  readonly #own: string
+  readonly #guard: PublishingGuard
+  readonly #packs: OwnPacks
   readonly #spooled = new Set<SpooledPayload>()
-  #writer: PackWriter | undefined
+  /** The state of the store's folder whose names are known to be durable. */
+  #durable = -1
   #turn: Promise<void> = Promise.resolve()
   #isClosed = false
   #failure: unknown
 
-  constructor(folder: PackFolder, calls: PackCalls, options: StoreSessionOptions) {
-    this.#folder = folder
-    this.#calls = calls
+  constructor(parts: PackSessionParts, options: StoreSessionOptions) {
+    this.#parts = parts
     this.#algorithm = options.algorithm
     this.#publishing = options.publishing
-    this.#own = join(options.folder, `packs-${randomBytes(6).toString('hex')}`)
-    calls.makeFolder(this.#own)
+    this.#guard = options.guard ?? (publish => publish())
+    const own = join(options.folder, `packs-${randomBytes(6).toString('hex')}`)
+    parts.calls.makeFolder(own)
+    this.#packs = new OwnPacks(own, parts.calls)
   }
 
   async has(digests: readonly Digest[]): Promise<Bitmap> {
-    this.checkOpen()
+    const infos = await this.stat(digests)
     const found = new Bitmap(digests.length)
-    for (const [index, digest] of digests.entries())
-      if (this.#has(digest)) found.set(index)
+    for (const [index, info] of infos.entries()) if (info) found.set(index)
     return found
   }
 
   async stat(digests: readonly Digest[]): Promise<readonly (ObjectInfo | undefined)[]> {
     this.checkOpen()
-    return digests.map(digest => {
-      const place = this.#findOwn(digest) ?? this.#folder.findFresh(digest)?.place
-      return place && { type: place.type, size: place.size }
+    const own = digests.map(digest => this.#packs.describe(digest))
+    const others = digests.filter((_, index) => own[index] === undefined)
+    const found = this.#parts.folder.findAll(others).values()
+    return own.map(record => {
+      const info = record ?? found.next().value?.place
+      return info && { type: info.type, size: info.size }
     })
   }
 
@@ -80,26 +104,52 @@ export class PackSession implements StoreSession, PayloadKeeper {
       this.#add(type, digest, payload)
       links.push({ digest, size: payload.length })
     }
-    await this.#publishFullPack()
+    await this.#makeWay()
     return links
   }
 
-  async stream({ type, algorithm }: NewStream): Promise<ObjectWriter> {
+  /**
+   * Commits whole objects in order in the form in which they are stored elsewhere; each is
+   * verified. Throws CorruptObjectError.
+   */
+  async putStored(batch: readonly StoredObject[]): Promise<readonly ObjectLink[]> {
     this.checkOpen()
-    return new PayloadWriter(this, type, algorithm ?? this.#algorithm)
+    const zstd = await this.#parts.zstd()
+    this.checkOpen()
+    const links: ObjectLink[] = []
+    for (const object of batch) {
+      const { type, digest, size, codec, stored } = object
+      const payload = plainOf(object, zstd)
+      const found = digestObject(algorithmOf(digest), type, payload)
+      if (found !== digest) throw corrupt(object, `found ${found}`)
+      checkNewObject(type, digest, payload)
+      if (!this.#isKnown(digest)) {
+        this.#orAbandon(`${type} ${digest}`, () => {
+          this.#packs.main.add(digest, type, size, { codec, bytes: stored })
+        })
+      }
+      links.push({ digest, size })
+    }
+    await this.#makeWay()
+    return links
+  }
+
+  async stream({ type, algorithm, size }: NewStream): Promise<ObjectWriter> {
+    this.checkOpen()
+    return new PayloadWriter(this, type, algorithm ?? this.#algorithm, size)
   }
 
   async publish(roots: readonly Digest[]): Promise<void> {
     await this.#inTurn(async () => {
-      this.checkOpen()
-      for (const digest of roots) {
-        if (this.#has(digest)) continue
+      const found = await this.stat(roots)
+      for (const [index, digest] of roots.entries()) {
+        if (found[index] !== undefined) continue
         throw new IncompleteClosureError(
           `cannot publish ${digest}: it is neither stored nor committed`,
           { digest },
         )
       }
-      await this.#publishPack()
+      await this.#publishPacks()
     })
   }
 
@@ -108,9 +158,8 @@ export class PackSession implements StoreSession, PayloadKeeper {
     this.#isClosed = true
     await this.#inTurn(async () => {
       for (const spooled of this.#spooled) spooled.discard()
-      this.#writer?.abandon()
-      this.#writer = undefined
-      await rm(this.#own, { recursive: true, force: true })
+      this.#packs.abandon()
+      await rm(this.#packs.folder, { recursive: true, force: true })
     })
   }
 
@@ -126,103 +175,134 @@ export class PackSession implements StoreSession, PayloadKeeper {
   async commitWhole(type: ObjectType, link: ObjectLink, payload: Buffer): Promise<void> {
     this.checkOpen()
     this.#add(type, link.digest, payload)
-    await this.#publishFullPack()
+    await this.#makeWay()
   }
 
-  putAside(type: ObjectType): AsidePayload {
+  putAside(type: ObjectType, algorithm: Algorithm, size?: number): AsidePayload {
     this.checkOpen()
-    const spooled = new SpooledPayload(this.#calls, this.#newPath('.aside'), {
-      commit: async (link, chunks) => this.#copyIn(type, link, chunks),
-      forget: payload => this.#spooled.delete(payload),
-    })
+    const { calls, coder } = this.#parts
+    if (size !== undefined && size > this.bufferBytes && coder === undefined) {
+      return this.#direct({ type, algorithm, size })
+    }
+    const path = this.#packs.newPath('.aside')
+    const owner = {
+      commit: async (link: ObjectLink, form: SpooledForm) =>
+        this.#copyIn(type, link, form),
+      forget: (payload: SpooledPayload) => void this.#spooled.delete(payload),
+    }
+    const spooled = new SpooledPayload(calls, path, owner, coder)
     this.#spooled.add(spooled)
     return spooled
   }
 
-  #add(type: ObjectType, digest: Digest, payload: Uint8Array): void {
-    if (this.#hasKnown(digest)) return
-    this.#orAbandon(`${type} ${digest}`, () => {
-      this.#openWriter().add(digest, type, payload.length, {
-        codec: 'raw',
-        bytes: payload,
+  #direct(object: {
+    type: ObjectType
+    algorithm: Algorithm
+    size: number
+  }): AsidePayload {
+    let payload: DirectPayload | undefined
+    this.#orAbandon(object.type, () => {
+      payload = this.#packs.startDirect(object, {
+        write: work => this.#orAbandon(object.type, work),
+        commit: async (direct, link) => this.#commitDirect(direct, link),
+        release: direct => this.#packs.release(direct),
       })
     })
+    if (payload === undefined) throw new Error('a large payload did not start')
+    return payload
   }
 
-  async #copyIn(
-    type: ObjectType,
-    link: ObjectLink,
-    chunks: Iterable<Buffer>,
-  ): Promise<void> {
+  async #commitDirect(payload: DirectPayload, link: ObjectLink): Promise<void> {
+    this.checkOpen()
+    if (this.#isKnown(link.digest)) payload.discard()
+    else payload.finish(link.digest)
+  }
+
+  #add(type: ObjectType, digest: Digest, payload: Uint8Array): void {
+    if (this.#isKnown(digest)) return
+    const coded = this.#parts.coder?.code(payload) ?? rawPayload(payload)
+    this.#orAbandon(`${type} ${digest}`, () => {
+      this.#packs.main.add(digest, type, payload.length, coded)
+    })
+  }
+
+  async #copyIn(type: ObjectType, link: ObjectLink, form: SpooledForm): Promise<void> {
     this.checkOpen()
     const { digest, size } = link
-    if (this.#hasKnown(digest)) return
+    if (this.#isKnown(digest)) return
     this.#orAbandon(`${type} ${digest}`, () => {
-      const large = this.#openWriter().startLarge(type, size, digest)
+      const large = this.#packs.main.startLarge(type, size, digest, {
+        codec: form.codec,
+        storedSize: form.storedSize,
+      })
       let offset = 0
-      for (const chunk of chunks) {
-        large.write(chunk, offset)
+      let crc = 0
+      for (const chunk of form.chunks) {
+        if (form.codec !== 'raw') crc = crc32(chunk, crc)
+        writeData(large, chunk, offset)
         offset += chunk.length
       }
-      large.finish(digest)
+      large.finish(digest, crc)
     })
-    await this.#publishFullPack()
-  }
-
-  #openWriter(): PackWriter {
-    this.#writer ??= new PackWriter(this.#newPath(packSuffix), this.#calls)
-    return this.#writer
-  }
-
-  #newPath(suffix: string): string {
-    return join(this.#own, `${randomBytes(16).toString('hex')}${suffix}`)
-  }
-
-  #has(digest: Digest): boolean {
-    return (
-      this.#writer?.has(digest) === true || this.#folder.findFresh(digest) !== undefined
-    )
+    await this.#makeWay()
   }
 
   // What another process publishes meanwhile is stored twice rather than looked for each time.
-  #hasKnown(digest: Digest): boolean {
-    return this.#writer?.has(digest) === true || this.#folder.find(digest) !== undefined
+  #isKnown(digest: Digest): boolean {
+    return (
+      this.#packs.describe(digest) !== undefined ||
+      this.#parts.folder.find(digest) !== undefined
+    )
   }
 
-  #findOwn(digest: Digest): ObjectInfo | undefined {
-    return this.#writer?.has(digest) === true ? this.#writer.find(digest) : undefined
-  }
-
-  async #publishFullPack(): Promise<void> {
-    if (this.#publishing === 'whole' || (this.#writer?.bytes ?? 0) < publishBytes) return
+  /** Seals a pack that is full, and publishes it where it may be seen. */
+  async #makeWay(): Promise<void> {
+    if (!this.#packs.isFull) return
     await this.#inTurn(async () => {
       this.checkOpen()
-      if ((this.#writer?.bytes ?? 0) >= publishBytes) await this.#publishPack()
+      if (!this.#packs.isFull) return
+      if (this.#publishing === 'gradual') await this.#publishPacks()
+      else await this.#sealPacks()
     })
   }
 
-  async #publishPack(): Promise<void> {
-    const writer = this.#writer
-    this.#writer = undefined
-    if (writer === undefined) return
-    try {
-      await writer.seal()
-      const name = writer.path.slice(this.#own.length + 1)
-      this.#calls.rename(writer.path, join(this.#folder.path, name))
-      await this.#syncFolder()
-    } catch (error) {
-      this.#failure = error
-      throw writeFailure(error, writer.path)
-    }
-    this.#folder.refresh()
+  async #publishPacks(): Promise<void> {
+    await this.#sealPacks()
+    const sealed = this.#packs.waiting
+    const { folder } = this.#parts
+    if (sealed.length === 0 && folder.changes === this.#durable) return
+    await this.#guard(async () => {
+      const changes = folder.changes
+      await this.#orAbandonAsync(folder.path, async () => {
+        for (const { path, name } of sealed) {
+          this.#parts.calls.rename(path, join(folder.path, name))
+        }
+        // One sync for all names, also those of packs that others renamed and this
+        // session relies on. A filesystem that keeps a journal keeps the order of the
+        // renames, so children never come after what refers to them.
+        await this.#syncFolder()
+      })
+      folder.refresh()
+      this.#durable =
+        sealed.length > 0 || folder.changes === changes ? folder.changes : -1
+      this.#packs.forget(sealed)
+    })
+  }
+
+  async #sealPacks(): Promise<void> {
+    await this.#orAbandonAsync(this.#packs.folder, async () => {
+      this.#packs.close()
+      await Promise.all(this.#packs.waiting.map(async pack => pack.seal()))
+    })
   }
 
   async #syncFolder(): Promise<void> {
-    const fd = this.#calls.open(this.#folder.path)
+    const { calls, folder } = this.#parts
+    const fd = calls.open(folder.path)
     try {
-      await this.#calls.sync(fd)
+      await calls.sync(fd)
     } finally {
-      this.#calls.close(fd)
+      calls.close(fd)
     }
   }
 
@@ -231,7 +311,16 @@ export class PackSession implements StoreSession, PayloadKeeper {
     try {
       write()
     } catch (error) {
-      this.#failure = error
+      this.#failure ??= error
+      throw writeFailure(error, what)
+    }
+  }
+
+  async #orAbandonAsync(what: string, write: () => Promise<void>): Promise<void> {
+    try {
+      await write()
+    } catch (error) {
+      this.#failure ??= error
       throw writeFailure(error, what)
     }
   }
@@ -245,4 +334,25 @@ export class PackSession implements StoreSession, PayloadKeeper {
     )
     await result
   }
+}
+
+function rawPayload(bytes: Uint8Array): { codec: 'raw'; bytes: Uint8Array } {
+  return { codec: 'raw', bytes }
+}
+
+function plainOf(object: StoredObject, zstd: Zstd): Uint8Array {
+  const { codec, stored, size } = object
+  if (codec === 'raw') return stored
+  const source = {
+    size,
+    storedSize: stored.length,
+    read: (offset: number, length: number) =>
+      Buffer.from(stored.subarray(offset, offset + length)),
+    corrupt: (problem: string) => corrupt(object, problem),
+  }
+  return Buffer.concat([...readFrames(source, zstd, { from: 0, to: size })])
+}
+
+function corrupt({ digest }: StoredObject, problem: string): CorruptObjectError {
+  return new CorruptObjectError(`object ${digest} is corrupt: ${problem}`, { digest })
 }

@@ -9,7 +9,6 @@ import type {
   ObjectInfo,
   ObjectStore,
   ObjectStream,
-  StoreSession,
   StoreSessionOptions,
   WholeObject,
 } from '../object-store.js'
@@ -17,55 +16,83 @@ import { type PackCalls, systemPackCalls } from './pack-calls.js'
 import { type FoundObject, PackFolder } from './pack-folder.js'
 import { openPayload, readPayload } from './pack-payload.js'
 import { PackSession } from './pack-session.js'
+import { type Compression, checkCompression, PayloadCoder } from './payload-coder.js'
+import { loadZstd, type Zstd } from './zstd.js'
 
 const listBatch = 1024
+const uncompressed: Compression = { codec: 'none' }
 
 /** How a pack store works. */
 export type PackStoreOptions = {
   /** Writes through these instead of the system's own. */
   readonly calls?: PackCalls
+  /** How new objects are stored, unless a session says otherwise: by default not compressed. */
+  readonly compression?: Compression
+  /** Compresses with this instead of the fastest that the platform has. */
+  readonly zstd?: () => Promise<Zstd>
+}
+
+/** How a session of a pack store works. */
+export type PackSessionOptions = StoreSessionOptions & {
+  readonly compression?: Compression
 }
 
 /**
- * Opens the objects of a repository that keeps them in packs (docs/format.md).
+ * Opens the objects of a repository that keeps them in packs (docs/format-packs.md).
  *
  * @param root - the repository's folder; `packs` is made below it when it is missing
  */
 export function openPackStore(root: string, options: PackStoreOptions = {}): PackStore {
   const packs = join(root, 'packs')
   if (mkdirSync(packs, { recursive: true, mode: 0o700 }) !== undefined) syncFolder(root)
-  return new PackStore(packs, options.calls ?? systemPackCalls)
+  return new PackStore(packs, options)
 }
 
 /** Objects in sealed packs: a few files, whatever the number of objects. */
 export class PackStore implements ObjectStore, Disposable {
   readonly #folder: PackFolder
   readonly #calls: PackCalls
+  readonly #compression: Compression
+  readonly #loadZstd: () => Promise<Zstd>
+  #zstd: Promise<Zstd> | undefined
 
-  constructor(packs: string, calls: PackCalls) {
+  constructor(packs: string, options: PackStoreOptions = {}) {
     this.#folder = new PackFolder(packs)
-    this.#calls = calls
+    this.#calls = options.calls ?? systemPackCalls
+    this.#compression = options.compression ?? uncompressed
+    this.#loadZstd = options.zstd ?? loadZstd
+    checkCompression(this.#compression)
+  }
+
+  /** The packs: for maintenance, and for readers that place objects in files. */
+  get folder(): PackFolder {
+    return this.#folder
   }
 
   async has(digests: readonly Digest[]): Promise<Bitmap> {
     const found = new Bitmap(digests.length)
-    for (const [index, place] of this.#findAll(digests).entries())
+    for (const [index, place] of this.#folder.findAll(digests).entries())
       if (place) found.set(index)
     return found
   }
 
   async stat(digests: readonly Digest[]): Promise<readonly (ObjectInfo | undefined)[]> {
-    return this.#findAll(digests).map(
-      found => found && { type: found.place.type, size: found.place.size },
-    )
+    return this.#folder
+      .findAll(digests)
+      .map(found => found && { type: found.place.type, size: found.place.size })
   }
 
   async read(digests: readonly Digest[]): Promise<readonly WholeObject[]> {
-    return digests.map(digest => readPayload(this.#get(digest)))
+    const isCoded = digests.some(digest => this.#get(digest).place.codec !== 'raw')
+    const zstd = isCoded ? await this.#codec() : undefined
+    // A pack may have gone while the codec was loaded, so each object is found again.
+    const objects: WholeObject[] = []
+    for (const digest of digests) objects.push(readPayload(this.#get(digest), zstd))
+    return objects
   }
 
   async open(digest: Digest, range?: ByteRange): Promise<ObjectStream> {
-    return openPayload(this.#get(digest), range)
+    return openPayload(this.#get(digest), async () => this.#codec(), range)
   }
 
   async *list(prefix = ''): AsyncGenerator<readonly Digest[]> {
@@ -78,20 +105,29 @@ export class PackStore implements ObjectStore, Disposable {
     }
   }
 
-  async begin(options: StoreSessionOptions): Promise<StoreSession> {
+  async begin(options: PackSessionOptions): Promise<PackSession> {
     this.#folder.refresh()
-    return new PackSession(this.#folder, this.#calls, options)
+    this.#folder.dropCut()
+    const compression = options.compression ?? this.#compression
+    checkCompression(compression)
+    const coder =
+      compression.codec === 'zstd'
+        ? new PayloadCoder(await this.#codec(), compression.level)
+        : undefined
+    const zstd = async () => this.#codec()
+    return new PackSession(
+      { folder: this.#folder, calls: this.#calls, coder, zstd },
+      options,
+    )
   }
 
   [Symbol.dispose](): void {
     this.#folder[Symbol.dispose]()
   }
 
-  // Looks into the folder again at most once a batch.
-  #findAll(digests: readonly Digest[]): (FoundObject | undefined)[] {
-    const found = digests.map(digest => this.#folder.find(digest))
-    if (found.every(Boolean) || !this.#folder.refresh()) return found
-    return digests.map(digest => this.#folder.find(digest))
+  async #codec(): Promise<Zstd> {
+    this.#zstd ??= this.#loadZstd()
+    return this.#zstd
   }
 
   #get(digest: Digest): FoundObject {

@@ -1,246 +1,302 @@
 import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { type Digest, digestBytes } from '../../object/digest.js'
-import { type PackPlace, trailerMagic } from './pack-format.js'
+import type { Digest } from '../../object/digest.js'
+import { objectTypeByte, parseObjectType } from '../../object/object-type.js'
+import { DigestScratch } from './digest-scratch.js'
 import {
-  footerBytes,
-  maxFanOutBits,
-  moveRow,
-  type RowFields,
-  readRow,
-  rowBytes,
-  tableHeaderBytes,
-  writeRow,
-} from './pack-index.js'
+  alignedFrom,
+  codecs,
+  type PackPlace,
+  type RecordFields,
+  trailerMagic,
+} from './pack-format.js'
+import { footerBytes, maxFanOutBits, rowBytes, tableHeaderBytes } from './pack-index.js'
 
 const rowsPerBucket = 64
 const firstCapacity = 1024
 
 /**
- * What a pack being written holds, and where: grows by some 60 bytes an object.
+ * What a pack being written holds, and where: grows by some 65 bytes an object.
  *
  * Seeded, so that nobody can choose objects that all fall into one slot.
  */
 export class PlaceTable {
   readonly #seed = randomBytes(4).readUInt32LE(0)
-  readonly #byAlgorithm = new Map<number, Rows>()
-
-  get count(): number {
-    let count = 0
-    for (const rows of this.#byAlgorithm.values()) count += rows.count
-    return count
-  }
-
-  /**
-   * Adds an object; false when it is there already, and kept as it is.
-   *
-   * @param digest - the binary form
-   */
-  add(digest: Buffer, place: RowFields): boolean {
-    const id = digest[0] ?? 255
-    let rows = this.#byAlgorithm.get(id)
-    if (rows === undefined) {
-      rows = new Rows(digest.length - 1, this.#seed)
-      this.#byAlgorithm.set(id, rows)
-    }
-    return rows.add(digest, place)
-  }
-
-  has(digest: Buffer): boolean {
-    return this.#byAlgorithm.get(digest[0] ?? 255)?.find(digest) !== undefined
-  }
-
-  find(digest: Digest): PackPlace | undefined {
-    const bytes = digestBytes(digest)
-    const rows = this.#byAlgorithm.get(bytes[0] ?? 255)
-    const row = rows?.find(bytes)
-    return row === undefined ? undefined : rows?.place(row, digest)
-  }
-
-  /** Gives every object that was added since the last call its place in the file. */
-  settle(move: (offset: number, isAligned: boolean) => number): void {
-    for (const rows of this.#byAlgorithm.values()) rows.settle(move)
-  }
-
-  /** Encodes the trailer of a pack whose segments end at `offset` (pack-index.ts). */
-  encodeTrailer(offset: number): Buffer {
-    const ids = [...this.#byAlgorithm.keys()].toSorted((one, other) => one - other)
-    const tables = Buffer.concat(
-      ids.map(id => this.#byAlgorithm.get(id)?.encode(id) ?? Buffer.alloc(0)),
-    )
-    return Buffer.concat([tables, encodeFooter(tables, offset, ids.length)])
-  }
-}
-
-// Rows of one algorithm: hashes and infos side by side, found through open addressing.
-class Rows {
-  readonly #hashBytes: number
-  readonly #seed: number
+  readonly #digest = new DigestScratch()
+  readonly #byAlgorithm: (Rows | undefined)[] = []
   #count = 0
-  #settled = 0
-  #hashes: Buffer<ArrayBuffer>
-  #infos = Buffer.allocUnsafe(firstCapacity * rowBytes)
-  #slots = new Uint32Array(firstCapacity * 2)
-
-  constructor(hashBytes: number, seed: number) {
-    this.#hashBytes = hashBytes
-    this.#seed = seed
-    this.#hashes = Buffer.allocUnsafe(firstCapacity * hashBytes)
-  }
 
   get count(): number {
     return this.#count
   }
 
-  add(digest: Buffer, place: RowFields): boolean {
-    if (this.#count * 2 >= this.#slots.length) this.#grow()
-    const slot = this.#slotOf(digest, 1)
-    if (this.#slots[slot] !== 0) return false
-    digest.copy(this.#hashes, this.#count * this.#hashBytes, 1)
-    writeRow(this.#infos, place, this.#count * rowBytes)
+  /** The digest that add() was given last, in binary form. */
+  get digest(): DigestScratch {
+    return this.#digest
+  }
+
+  /** Adds an object; false when it is there already, and kept as it is. */
+  add(digest: Digest, record: RecordFields, offset: number): boolean {
+    this.#digest.load(digest)
+    const id = this.#digest.algorithm
+    const rows = (this.#byAlgorithm[id] ??= new Rows(this.#digest.length - 1, this.#seed))
+    if (!rows.add(this.#digest.words, record, offset)) return false
     this.#count += 1
+    return true
+  }
+
+  has(digest: Digest): boolean {
+    this.#digest.load(digest)
+    const rows = this.#byAlgorithm[this.#digest.algorithm]
+    return rows !== undefined && rows.find(this.#digest.words) !== -1
+  }
+
+  find(digest: Digest): PackPlace | undefined {
+    this.#digest.load(digest)
+    const rows = this.#byAlgorithm[this.#digest.algorithm]
+    const row = rows?.find(this.#digest.words) ?? -1
+    return row === -1 ? undefined : rows?.place(row, digest)
+  }
+
+  /** Gives every object that was added since the last call its place in the file. */
+  settle(plainBy: number, alignedBy: number): void {
+    for (const rows of this.#byAlgorithm) rows?.settle(plainBy, alignedBy)
+  }
+
+  /** Encodes the trailer of a pack whose tables start at `offset` (pack-index.ts). */
+  encodeTrailer(offset: number): Buffer {
+    const tables = [...this.#byAlgorithm.entries()].flatMap(([id, rows]) =>
+      rows === undefined ? [] : [{ id, rows }],
+    )
+    const bytes = tables.reduce((sum, { rows }) => sum + rows.encodedBytes, 0)
+    const trailer = Buffer.allocUnsafeSlow(bytes + footerBytes)
+    let at = 0
+    for (const { id, rows } of tables) {
+      rows.encode(id, trailer.subarray(at, at + rows.encodedBytes))
+      at += rows.encodedBytes
+    }
+    writeFooter(trailer, offset, tables.length)
+    return trailer
+  }
+}
+
+// Rows of one algorithm, in columns, found through open addressing.
+class Rows {
+  readonly #hashBytes: number
+  readonly #hashWords: number
+  readonly #seed: number
+  #capacity = firstCapacity
+  #count = 0
+  #settled = 0
+  #hashes: Uint32Array<ArrayBuffer>
+  #kinds = new Uint8Array(firstCapacity)
+  #offsets = new Float64Array(firstCapacity)
+  #sizes = new Float64Array(firstCapacity)
+  #storedSizes = new Float64Array(firstCapacity)
+  #slots = new Uint32Array(2 * firstCapacity)
+
+  constructor(hashBytes: number, seed: number) {
+    this.#hashBytes = hashBytes
+    this.#hashWords = hashBytes / 4
+    this.#seed = seed
+    this.#hashes = new Uint32Array(firstCapacity * this.#hashWords)
+  }
+
+  get encodedBytes(): number {
+    const fanOut = 4 * 2 ** fanOutBitsFor(this.#count)
+    return tableHeaderBytes + fanOut + this.#count * (this.#hashBytes + rowBytes)
+  }
+
+  add(hash: Uint32Array, record: RecordFields, offset: number): boolean {
+    if (this.#count === this.#capacity) this.#grow()
+    const slot = this.#slotOf(hash, 0)
+    if (this.#slots[slot] !== 0) return false
+    const row = this.#count
+    const width = this.#hashWords
+    for (let word = 0; word < width; word++) {
+      this.#hashes[row * width + word] = hash[word] ?? 0
+    }
+    this.#kinds[row] = objectTypeByte(record.type) | (codecs.indexOf(record.codec) << 4)
+    this.#offsets[row] = offset
+    this.#sizes[row] = record.size
+    this.#storedSizes[row] = record.storedSize
+    this.#count = row + 1
     this.#slots[slot] = this.#count
     return true
   }
 
-  find(digest: Buffer): number | undefined {
-    const entry = this.#slots[this.#slotOf(digest, 1)] ?? 0
-    return entry === 0 ? undefined : entry - 1
+  /** The row of a hash, or -1. */
+  find(hash: Uint32Array): number {
+    return (this.#slots[this.#slotOf(hash, 0)] ?? 0) - 1
   }
 
-  settle(move: (offset: number, isAligned: boolean) => number): void {
-    for (; this.#settled < this.#count; this.#settled++)
-      moveRow(this.#infos, this.#settled * rowBytes, move)
+  settle(plainBy: number, alignedBy: number): void {
+    for (let row = this.#settled; row < this.#count; row++) {
+      const stands = this.#kinds[row] === 0 && (this.#sizes[row] ?? 0) >= alignedFrom
+      this.#offsets[row] = (this.#offsets[row] ?? 0) + (stands ? alignedBy : plainBy)
+    }
+    this.#settled = this.#count
   }
 
   place(row: number, digest: Digest): PackPlace {
-    return readRow(this.#infos, row * rowBytes, digest)
+    const kind = this.#kinds[row] ?? 0
+    return {
+      digest,
+      type: parseObjectType(kind & 0x0f),
+      codec: codecs[kind >> 4] ?? 'raw',
+      offset: this.#offsets[row] ?? 0,
+      size: this.#sizes[row] ?? 0,
+      storedSize: this.#storedSizes[row] ?? 0,
+      crc: 0,
+    }
   }
 
-  encode(id: number): Buffer {
-    const order = this.#sortedRows()
+  encode(id: number, table: Buffer): void {
+    const width = this.#hashBytes
     const fanOutBits = fanOutBitsFor(this.#count)
     const hashesAt = tableHeaderBytes + 4 * 2 ** fanOutBits
-    const rowsAt = hashesAt + this.#count * this.#hashBytes
-    const table = Buffer.alloc(rowsAt + this.#count * rowBytes)
-    table.writeUInt8(id, 0)
-    table.writeUInt8(fanOutBits, 1)
+    const rowsAt = hashesAt + this.#count * width
+    table.writeUInt32LE(id | (fanOutBits << 8), 0)
     table.writeUInt32LE(this.#count, 4)
+    const keys = this.#firstWords()
+    const hashes = new Uint8Array(this.#hashes.buffer)
     let bucket = 0
-    for (const [index, row] of order.entries()) {
-      const from = row * this.#hashBytes
-      const own =
-        fanOutBits === 0 ? 0 : this.#hashes.readUInt32BE(from) >>> (32 - fanOutBits)
+    let index = 0
+    for (const row of this.#sortedRows(keys)) {
+      const own = fanOutBits === 0 ? 0 : (keys[row] ?? 0) >>> (32 - fanOutBits)
       for (; bucket < own; bucket++)
         table.writeUInt32LE(index, tableHeaderBytes + 4 * bucket)
-      this.#hashes.copy(
-        table,
-        hashesAt + index * this.#hashBytes,
-        from,
-        from + this.#hashBytes,
-      )
-      this.#infos.copy(
-        table,
-        rowsAt + index * rowBytes,
-        row * rowBytes,
-        (row + 1) * rowBytes,
-      )
+      const at = hashesAt + index * width
+      for (let byte = 0; byte < width; byte++) {
+        table[at + byte] = hashes[row * width + byte] ?? 0
+      }
+      this.#encodeRow(row, table, rowsAt + index * rowBytes)
+      index += 1
     }
     for (; bucket < 2 ** fanOutBits; bucket++) {
       table.writeUInt32LE(this.#count, tableHeaderBytes + 4 * bucket)
     }
-    return table
+  }
+
+  #encodeRow(row: number, table: Buffer, at: number): void {
+    const kind = this.#kinds[row] ?? 0
+    table[at] = kind & 0x0f
+    table[at + 1] = kind >> 4
+    table.writeUIntLE(this.#offsets[row] ?? 0, at + 2, 6)
+    table.writeUIntLE(this.#storedSizes[row] ?? 0, at + 8, 6)
+    table.writeUIntLE(this.#sizes[row] ?? 0, at + 14, 6)
+  }
+
+  // The first four bytes of each hash as a number that orders like them.
+  #firstWords(): Uint32Array {
+    const keys = new Uint32Array(this.#count)
+    const view = new DataView(this.#hashes.buffer)
+    for (let row = 0; row < this.#count; row++) {
+      keys[row] = view.getUint32(row * this.#hashBytes)
+    }
+    return keys
   }
 
   // By the first 16 bits into buckets, then each small bucket by comparison.
-  #sortedRows(): Uint32Array {
+  #sortedRows(keys: Uint32Array): Uint32Array {
     const starts = new Uint32Array(0x10000 + 1)
-    for (let row = 0; row < this.#count; row++) {
-      const bucket = this.#hashes.readUInt16BE(row * this.#hashBytes)
-      starts[bucket + 1] = (starts[bucket + 1] ?? 0) + 1
+    for (const key of keys) {
+      const bucket = (key >>> 16) + 1
+      starts[bucket] = (starts[bucket] ?? 0) + 1
     }
     for (let bucket = 0; bucket < 0x10000; bucket++) {
       starts[bucket + 1] = (starts[bucket + 1] ?? 0) + (starts[bucket] ?? 0)
     }
-    const next = starts.slice()
     const order = new Uint32Array(this.#count)
+    const ends = starts.slice()
     for (let row = 0; row < this.#count; row++) {
-      const bucket = this.#hashes.readUInt16BE(row * this.#hashBytes)
-      const at = next[bucket] ?? 0
-      order[at] = row
-      next[bucket] = at + 1
-    }
-    for (let bucket = 0; bucket < 0x10000; bucket++) {
+      const bucket = (keys[row] ?? 0) >>> 16
+      const end = ends[bucket] ?? 0
+      ends[bucket] = end + 1
       const from = starts[bucket] ?? 0
-      const to = starts[bucket + 1] ?? 0
-      if (to - from > 1)
-        order.subarray(from, to).sort((one, other) => this.#compare(one, other))
+      let at = end
+      for (; at > from; at--) {
+        const before = order[at - 1] ?? 0
+        if (this.#isBefore(before, row, keys)) break
+        order[at] = before
+      }
+      order[at] = row
     }
     return order
   }
 
-  #compare(one: number, other: number): number {
+  #isBefore(one: number, other: number, keys: Uint32Array): boolean {
+    const oneKey = keys[one] ?? 0
+    const otherKey = keys[other] ?? 0
+    if (oneKey !== otherKey) return oneKey < otherKey
     const width = this.#hashBytes
-    return this.#hashes.compare(
-      this.#hashes,
-      other * width,
-      (other + 1) * width,
-      one * width,
-      (one + 1) * width,
+    const hashes = Buffer.from(this.#hashes.buffer)
+    return (
+      hashes.compare(
+        hashes,
+        other * width,
+        (other + 1) * width,
+        one * width,
+        (one + 1) * width,
+      ) < 0
     )
   }
 
   // The slot that holds the hash that starts at `at`, or the free one where it belongs.
-  #slotOf(bytes: Buffer, at: number): number {
+  #slotOf(words: Uint32Array, at: number): number {
+    const width = this.#hashWords
+    const first = words[at] ?? 0
     const mask = this.#slots.length - 1
-    const width = this.#hashBytes
-    const mixed = Math.imul(bytes.readUInt32LE(at) ^ this.#seed, 0x9e3779b1)
-    const spread = Math.imul(
-      mixed ^ (mixed >>> 15) ^ bytes.readUInt32LE(at + 4),
-      0x85ebca6b,
-    )
+    const mixed = Math.imul(first ^ this.#seed, 0x9e3779b1)
+    const spread = Math.imul(mixed ^ (mixed >>> 15) ^ (words[at + 1] ?? 0), 0x85ebca6b)
     let slot = (spread ^ (spread >>> 13)) & mask
     for (;;) {
       const entry = this.#slots[slot] ?? 0
       if (entry === 0) return slot
       const own = (entry - 1) * width
-      if (this.#hashes.readUInt32LE(own) === bytes.readUInt32LE(at)) {
-        if (this.#hashes.compare(bytes, at, at + width, own, own + width) === 0)
-          return slot
-      }
+      let word = 0
+      while (word < width && this.#hashes[own + word] === words[at + word]) word += 1
+      if (word === width) return slot
       slot = (slot + 1) & mask
     }
   }
 
   #grow(): void {
-    const capacity = this.#slots.length
-    this.#hashes = enlarge(this.#hashes, capacity * this.#hashBytes)
-    this.#infos = enlarge(this.#infos, capacity * rowBytes)
-    this.#slots = new Uint32Array(capacity * 2)
+    this.#capacity *= 2
+    this.#hashes = larger(this.#hashes, this.#capacity * this.#hashWords)
+    this.#kinds = larger(this.#kinds, this.#capacity)
+    this.#offsets = larger(this.#offsets, this.#capacity)
+    this.#sizes = larger(this.#sizes, this.#capacity)
+    this.#storedSizes = larger(this.#storedSizes, this.#capacity)
+    this.#slots = new Uint32Array(2 * this.#capacity)
     for (let row = 0; row < this.#count; row++) {
-      this.#slots[this.#slotOf(this.#hashes, row * this.#hashBytes)] = row + 1
+      this.#slots[this.#slotOf(this.#hashes, row * this.#hashWords)] = row + 1
     }
   }
 }
 
-function enlarge(bytes: Buffer, length: number): Buffer<ArrayBuffer> {
-  const larger = Buffer.allocUnsafe(length)
-  bytes.copy(larger)
-  return larger
+type Column = Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array
+
+function larger<Kind extends Column>(column: Kind, length: number): Kind {
+  const grown = new (column.constructor as new (length: number) => Kind)(length)
+  grown.set(column)
+  return grown
 }
 
-function fanOutBitsFor(count: number): number {
+/** Bits of a fan-out whose buckets hold some 64 rows. */
+export function fanOutBitsFor(count: number): number {
   const buckets = Math.max(1, count / rowsPerBucket)
   return Math.min(maxFanOutBits, Math.ceil(Math.log2(buckets)))
 }
 
-function encodeFooter(tables: Buffer, offset: number, tableCount: number): Buffer {
-  const footer = Buffer.alloc(footerBytes)
+// The footer stands in the last bytes of the trailer, behind the tables.
+function writeFooter(trailer: Buffer, offset: number, tableCount: number): void {
+  const tables = trailer.subarray(0, trailer.length - footerBytes)
+  const footer = trailer.subarray(tables.length)
   footer.writeBigUInt64LE(BigInt(offset), 0)
   footer.writeBigUInt64LE(BigInt(tables.length), 8)
   footer.writeUInt32LE(tableCount, 16)
   footer.writeUInt32LE(crc32(tables), 20)
   footer.writeUInt32LE(crc32(footer.subarray(0, 24)), 24)
   trailerMagic.copy(footer, 28)
-  return footer
 }

@@ -4,11 +4,17 @@ import { findAlgorithmById } from '../../object/algorithm.js'
 import { parseDigestBytes } from '../../object/digest.js'
 import { objectTypeByte, parseObjectType } from '../../object/object-type.js'
 import {
+  alignment,
   alignUp,
+  codecs,
+  frameBytes,
   isAligned,
+  maxPackBytes,
   maxSegmentRecords,
   type PackPlace,
   type PackRecord,
+  type RecordFields,
+  segmentBytes,
 } from './pack-format.js'
 
 /*
@@ -22,30 +28,36 @@ import {
  *   payloads: in table order, back to back; raw file payloads from 16 KiB on stand last,
  *            in an aligned pack each at the next multiple of 4096 from the start of the
  *            file and followed by zeros up to the next one
+ *
+ * The row of segments ends with an end mark: a header with no records and no table, whose
+ * payload bytes tell how many records stood in all segments before.
  */
 
-/** Bytes of a segment's header. */
+/** Bytes of a segment's header, and of the end mark. */
 export const segmentHeaderBytes = 24
 
 const segmentMagic = 0x31_47_53_43
-const codecs = ['raw', 'zstd'] as const
-// u8 type, 66 bytes of the longest digest, two varints, CRC-32.
-const maxRecordBytes = 1 + 65 + 8 + 8 + 4
-
-/** What a record tells beside the digest. */
-export type RecordFields = Omit<PackRecord, 'digest'>
+// u8 type, 65 bytes of the longest digest, two varints of 48 bits, CRC-32.
+const maxRecordBytes = 1 + 65 + 7 + 7 + 4
 
 /** A segment's header, parsed but not yet held against its table. */
 export type SegmentHeader = {
+  readonly kind: 'segment'
   readonly count: number
   readonly tableBytes: number
   readonly payloadBytes: number
-  readonly crc: number
+}
+
+/** What stands behind the last segment. */
+export type EndMark = {
+  readonly kind: 'end'
+  /** Records of all segments. */
+  readonly total: number
 }
 
 /** A row of encoded records: a part of a segment's table. */
 export class RecordRows {
-  #bytes = Buffer.allocUnsafe(4096)
+  #bytes = Buffer.allocUnsafeSlow(4096)
   #used = 0
   #count = 0
 
@@ -53,18 +65,36 @@ export class RecordRows {
     return this.#count
   }
 
+  /** Bytes of the rows. */
+  get used(): number {
+    return this.#used
+  }
+
   get bytes(): Buffer {
     return this.#bytes.subarray(0, this.#used)
   }
 
-  /** @param digest - the binary form */
-  add(digest: Buffer, record: RecordFields): void {
+  /** @param digest - the binary form in its first `digestLength` bytes */
+  add(digest: Buffer, digestLength: number, record: RecordFields): void {
     if (this.#used + maxRecordBytes > this.#bytes.length) {
-      const larger = Buffer.allocUnsafe(2 * this.#bytes.length)
+      const larger = Buffer.allocUnsafeSlow(2 * this.#bytes.length)
       this.#bytes.copy(larger, 0, 0, this.#used)
       this.#bytes = larger
     }
-    this.#used = writeRecord(this.#bytes, digest, record, this.#used)
+    const bytes = this.#bytes
+    let offset = this.#used
+    const isRaw = record.codec === 'raw'
+    bytes[offset++] = objectTypeByte(record.type) | (codecs.indexOf(record.codec) << 4)
+    // A copy call costs more than these few bytes.
+    for (let index = 0; index < digestLength; index++) {
+      bytes[offset++] = digest[index] ?? 0
+    }
+    offset = writeVarint(bytes, record.size, offset)
+    if (!isRaw) {
+      offset = writeVarint(bytes, record.storedSize, offset)
+      offset = bytes.writeUInt32LE(record.crc, offset)
+    }
+    this.#used = offset
     this.#count += 1
   }
 
@@ -84,38 +114,68 @@ export function encodeSegmentHead(
   rows: readonly RecordRows[],
   payloadBytes: number,
 ): Buffer {
-  const table = Buffer.concat(rows.map(({ bytes }) => bytes))
-  const header = Buffer.allocUnsafe(segmentHeaderBytes)
-  header.writeUInt32LE(segmentMagic, 0)
-  header.writeUInt32LE(
-    rows.reduce((sum, { count }) => sum + count, 0),
-    4,
-  )
-  header.writeUInt32LE(table.length, 8)
-  header.writeBigUInt64LE(BigInt(payloadBytes), 12)
-  header.writeUInt32LE(crc32(table, crc32(header.subarray(0, 20))), 20)
-  return Buffer.concat([header, table])
+  const count = rows.reduce((sum, row) => sum + row.count, 0)
+  const tableBytes = rows.reduce((sum, row) => sum + row.used, 0)
+  const head = Buffer.allocUnsafe(segmentHeaderBytes + tableBytes)
+  let offset = segmentHeaderBytes
+  for (const { bytes } of rows) offset += bytes.copy(head, offset)
+  return fillHeader(head, count, payloadBytes)
 }
 
-/** Parses a segment's header; throws InvalidObjectError. `where` names the pack. */
-export function decodeSegmentHeader(bytes: Buffer, where: string): SegmentHeader {
-  const magic = bytes.readUInt32LE(0)
+/** Encodes what stands behind the last of segments that hold `total` records. */
+export function encodeEndMark(total: number): Buffer {
+  return fillHeader(Buffer.allocUnsafe(segmentHeaderBytes), 0, total)
+}
+
+function fillHeader(head: Buffer, count: number, payloadBytes: number): Buffer {
+  head.writeUInt32LE(segmentMagic, 0)
+  head.writeUInt32LE(count, 4)
+  head.writeUInt32LE(head.length - segmentHeaderBytes, 8)
+  head.writeBigUInt64LE(BigInt(payloadBytes), 12)
+  head.writeUInt32LE(headCrc(head), 20)
+  return head
+}
+
+function headCrc(head: Buffer): number {
+  return crc32(head.subarray(segmentHeaderBytes), crc32(head.subarray(0, 20)))
+}
+
+/**
+ * Parses the 24 bytes of a header or an end mark; throws InvalidObjectError.
+ *
+ * @param where - names the pack
+ */
+export function decodeSegmentHeader(
+  bytes: Buffer,
+  where: string,
+): SegmentHeader | EndMark {
   const count = bytes.readUInt32LE(4)
   const tableBytes = bytes.readUInt32LE(8)
-  const payloadBytes = bytes.readBigUInt64LE(12)
-  if (magic !== segmentMagic) throw invalid(where, `no segment starts here`)
-  if (count === 0 || count > maxSegmentRecords || tableBytes > count * maxRecordBytes) {
+  const payloadBytes = Number(bytes.readBigUInt64LE(12))
+  if (bytes.readUInt32LE(0) !== segmentMagic)
+    throw invalid(where, 'no segment starts here')
+  if (payloadBytes > maxPackBytes) {
+    throw invalid(where, `payloads of ${payloadBytes} bytes are beyond 2^48-1`)
+  }
+  if (count === 0) {
+    if (
+      tableBytes !== 0 ||
+      headCrc(bytes.subarray(0, segmentHeaderBytes)) !== crcOf(bytes)
+    )
+      throw invalid(where, 'the end mark does not have its checksum')
+    return { kind: 'end', total: payloadBytes }
+  }
+  if (count > maxSegmentRecords || tableBytes > count * maxRecordBytes) {
     throw invalid(where, `${count} records in ${tableBytes} bytes are beyond the bounds`)
   }
-  if (payloadBytes > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw invalid(where, `payloads of ${payloadBytes} bytes are beyond 2^53-1`)
+  if (count > 1 && payloadBytes > segmentBytes + 2 * alignment) {
+    throw invalid(where, `${count} payloads of ${payloadBytes} bytes are beyond 8 MiB`)
   }
-  return {
-    count,
-    tableBytes,
-    payloadBytes: Number(payloadBytes),
-    crc: bytes.readUInt32LE(20),
-  }
+  return { kind: 'segment', count, tableBytes, payloadBytes }
+}
+
+function crcOf(head: Buffer): number {
+  return head.readUInt32LE(20)
 }
 
 /**
@@ -128,62 +188,39 @@ export function decodeSegmentTable(
   { start, aligned, where }: { start: number; aligned: boolean; where: string },
 ): PackPlace[] {
   const header = decodeSegmentHeader(head, where)
+  if (header.kind === 'end') return []
   const table = head.subarray(segmentHeaderBytes)
-  if (crc32(table, crc32(head.subarray(0, 20))) !== header.crc) {
+  if (headCrc(head) !== crcOf(head)) {
     throw invalid(where, 'the segment table does not have its checksum')
   }
-  const records: PackRecord[] = []
+  const places: PackPlace[] = []
   let offset = 0
+  let end = start + head.length
+  let isBehindPlain = false
   for (let index = 0; index < header.count; index++) {
     const { record, next } = readRecord(table, offset, where)
-    const before = records.at(-1)
-    if (before !== undefined && isAligned(before) && !isAligned(record)) {
+    const stands = isAligned(record)
+    if (isBehindPlain && !stands) {
       throw invalid(where, `${record.digest} stands behind an aligned payload`)
     }
-    records.push(record)
+    isBehindPlain = stands
+    const at = aligned && stands ? alignUp(end) : end
+    places.push({ ...record, offset: at })
+    end = at + record.storedSize
+    if (aligned && stands) end = alignUp(end)
     offset = next
   }
-  if (offset !== table.length)
+  if (offset !== table.length) {
     throw invalid(where, 'the segment table is longer than its records')
-  const { places, end } = placeRecords(records, start + head.length, aligned)
-  if (end - start - head.length !== header.payloadBytes) {
+  }
+  const found = end - start - head.length
+  if (found !== header.payloadBytes) {
     throw invalid(
       where,
-      `payloads take ${end - start - head.length} bytes, found ${header.payloadBytes}`,
+      `payloads take ${found} bytes, the header says ${header.payloadBytes}`,
     )
   }
   return places
-}
-
-/** Lays payloads out from `from` on; `end` is where the segment ends. */
-function placeRecords(
-  records: readonly PackRecord[],
-  from: number,
-  aligned: boolean,
-): { places: PackPlace[]; end: number } {
-  const places: PackPlace[] = []
-  let end = from
-  for (const record of records) {
-    const stands = aligned && isAligned(record)
-    const offset = stands ? alignUp(end) : end
-    places.push({ ...record, offset })
-    end = stands ? alignUp(offset + record.storedSize) : offset + record.storedSize
-  }
-  return { places, end }
-}
-
-function writeRecord(
-  bytes: Buffer,
-  digest: Buffer,
-  record: RecordFields,
-  start: number,
-): number {
-  bytes[start] = objectTypeByte(record.type) | (codecs.indexOf(record.codec) << 4)
-  let offset = start + 1 + digest.copy(bytes, start + 1)
-  offset = writeVarint(bytes, record.size, offset)
-  if (record.codec === 'raw') return offset
-  offset = writeVarint(bytes, record.storedSize, offset)
-  return bytes.writeUInt32LE(record.crc, offset)
 }
 
 function readRecord(
@@ -195,30 +232,32 @@ function readRecord(
   const codec = codecs[kind >> 4]
   const algorithm = findAlgorithmById(table[start + 1] ?? 0xff)
   if (codec === undefined || algorithm === undefined) {
-    throw invalid(where, `a record has an unknown codec or digest algorithm`)
+    throw invalid(where, 'a record has an unknown codec or digest algorithm')
   }
   const type = parseObjectType(kind & 0x0f)
   const digestEnd = start + 2 + algorithm.hashBytes
   const digest = parseDigestBytes(table.subarray(start + 1, digestEnd))
-  const size = readVarint(table, digestEnd, where)
+  const { value: size, next } = readVarint(table, digestEnd, where)
   if (codec === 'raw') {
-    const record = {
-      digest,
-      type,
-      codec,
-      size: size.value,
-      storedSize: size.value,
-      crc: 0,
-    }
-    return { record, next: size.next }
+    return { record: { digest, type, codec, size, storedSize: size, crc: 0 }, next }
   }
-  const stored = readVarint(table, size.next, where)
+  const stored = readVarint(table, next, where)
   if (stored.next + 4 > table.length) throw invalid(where, 'the segment table is cut off')
   const crc = table.readUInt32LE(stored.next)
+  const storedSize = stored.value
+  checkCodedSizes(size, storedSize, where)
   return {
-    record: { digest, type, codec, size: size.value, storedSize: stored.value, crc },
+    record: { digest, type, codec, size, storedSize, crc },
     next: stored.next + 4,
   }
+}
+
+/** Throws InvalidObjectError unless a coded payload can have these sizes. */
+export function checkCodedSizes(size: number, storedSize: number, where: string): void {
+  const frames = Math.ceil(size / frameBytes)
+  // What does not shrink is stored raw; a frame has a stored length and a header of its own.
+  if (storedSize < size && storedSize >= frames * 8) return
+  throw invalid(where, `${size} bytes coded in ${storedSize} are beyond the bounds`)
 }
 
 function writeVarint(bytes: Buffer, value: number, start: number): number {
@@ -239,7 +278,7 @@ function readVarint(
 ): { value: number; next: number } {
   let value = 0
   let factor = 1
-  for (let offset = start; offset < start + 8; offset++) {
+  for (let offset = start; offset < start + 7; offset++) {
     const byte = bytes[offset]
     if (byte === undefined) throw invalid(where, 'the segment table is cut off')
     value += (byte & 0x7f) * factor
@@ -247,11 +286,11 @@ function readVarint(
     if (byte < 0x80) {
       if (byte === 0 && offset > start)
         throw invalid(where, 'a size is not in its shortest form')
-      if (!Number.isSafeInteger(value)) throw invalid(where, 'a size is beyond 2^53-1')
+      if (value > maxPackBytes) throw invalid(where, 'a size is beyond 2^48-1')
       return { value, next: offset + 1 }
     }
   }
-  throw invalid(where, 'a size is longer than 8 bytes')
+  throw invalid(where, 'a size is beyond 2^48-1')
 }
 
 function invalid(where: string, problem: string): InvalidObjectError {

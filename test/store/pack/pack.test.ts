@@ -47,6 +47,7 @@ function* segments(bytes: Buffer, end: number) {
       bytes.subarray(start, start + segmentHeaderBytes),
       'here',
     )
+    if (header.kind === 'end') throw new Error('the end mark stands too early')
     const head = bytes.subarray(start, start + segmentHeaderBytes + header.tableBytes)
     const places = decodeSegmentTable(head, { start, aligned: true, where: 'here' })
     yield { start, head, places }
