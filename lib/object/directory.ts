@@ -187,7 +187,7 @@ export function checkedTotals(count: bigint, size: bigint): SubObjectTotals {
   return { subObjectCount: Number(count), subObjectsSize: size }
 }
 
-/** What a directory refers to, in the order of format section 5 step 3. */
+/** What a directory refers to, in the order of format section 4. */
 export function directoryDependencies(entries: Directory): Descriptor[] {
   const dependencies: Descriptor[] = []
   for (const entry of entries) {

@@ -21,7 +21,7 @@ export const maxMetadataBytes = 64 * 1024 * 1024
 
 const nothing: ExactTotals = { count: 0n, size: 0n }
 
-/** What an object refers to, in the order of format section 5 step 3; files: nothing. */
+/** What an object refers to, in the order of format section 4; files: nothing. */
 export function dependenciesOf(
   type: ObjectType,
   payload: Uint8Array,

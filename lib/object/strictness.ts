@@ -1,5 +1,5 @@
 /**
- * How much a decoder demands (format section 8, row 10).
+ * How much a decoder demands (format section 5).
  *
  * `strict` is for what comes from a peer or is about to be written: exactly one form of
  * bytes is accepted. `tolerant` is for what already lies in a store that another program
