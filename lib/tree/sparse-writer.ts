@@ -14,6 +14,8 @@ export class SparseWriter {
   #position = 0
   // Zeros at the start of the present block that no write has covered yet.
   #pending = 0
+  // Where the last write ended.
+  #written = 0
 
   constructor(fd: number) {
     this.#fd = fd
@@ -44,17 +46,20 @@ export class SparseWriter {
   /** Ends the file: gives it its full length when it ends in a hole. */
   end(): void {
     if (this.#pending > 0) this.#writePending()
-    ftruncateSync(this.#fd, this.#position)
+    if (this.#written < this.#position) ftruncateSync(this.#fd, this.#position)
   }
 
   // `end` is where this.#position stands.
   #writeAt(chunk: Uint8Array, start: number, end: number): void {
+    if (start === end) return
     writeAll(this.#fd, chunk.subarray(start, end), this.#position - (end - start))
+    this.#written = this.#position
   }
 
   #writePending(): void {
     const pending = zeros.subarray(0, this.#pending)
     writeAll(this.#fd, pending, this.#position - this.#pending)
+    this.#written = this.#position
     this.#pending = 0
   }
 }
