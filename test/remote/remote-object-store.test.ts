@@ -151,7 +151,7 @@ t.test('gives up on silent servers, before and after the 101', async t => {
   await t.rejects(one.push(application, store), { code: 'timed_out' })
   await using upgraded = await startRawServer(socket => {
     socket.resume()
-    socket.write(`${splitHead(recorded).head}`)
+    socket.write(splitHead(recorded).head)
   })
   await using other = new RemoteObjectStore(upgraded.url, options)
   await t.rejects(other.push(application, store), { code: 'timed_out' })
@@ -223,12 +223,16 @@ t.test('fetches over https from a server whose certificate it trusts', async t =
   }
   const server = createTlsServer(
     { key: readFileSync(key), cert: readFileSync(cert) },
-    async socket => {
+    socket => {
       socket.on('error', () => socket.destroy())
       const inbox = new Inbox(socket)
-      await inbox.until(bytes => bytes.includes('\r\n\r\n'))
-      const isUpgrade = inbox.bytes.includes('serve-objects')
-      socket.end(isUpgrade ? recorded : answer('200 OK', encodeDescriptor(application)))
+      void inbox
+        .until(bytes => bytes.includes('\r\n\r\n'))
+        .then(() => {
+          const isUpgrade = inbox.bytes.includes('serve-objects')
+          const tag = answer('200 OK', encodeDescriptor(application))
+          return socket.end(isUpgrade ? recorded : tag)
+        })
     },
   )
   server.listen(0, '127.0.0.1')
