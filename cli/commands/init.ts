@@ -2,11 +2,12 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { InvalidArgumentError } from '../../lib/errors.js'
 import { type AlgorithmName, findAlgorithmByName } from '../../lib/object/algorithm.js'
+import type { StoreLayout } from '../../lib/repository/config.js'
 import { initRepository } from '../../lib/repository/init.js'
 import type { Repository } from '../../lib/repository/repository.js'
 import type { CommandContext } from '../context.js'
 
-export type InitFlags = { readonly algorithm: AlgorithmName; readonly layout: 'loose' }
+export type InitFlags = { readonly algorithm: AlgorithmName; readonly layout: StoreLayout }
 
 const defaults: InitFlags = { algorithm: 'blake3', layout: 'loose' }
 

@@ -19,7 +19,7 @@ export function defineRepositoryCommands(program: Command, start: Start): void {
     )
     .addOption(
       new Option('--layout <name>', 'how objects are kept')
-        .choices(['loose'])
+        .choices(['loose', 'pack'])
         .default('loose'),
     )
     .addHelpText(

@@ -3,8 +3,8 @@ import { InvalidRepositoryError } from '../errors.js'
 import { type Algorithm, algorithms, findAlgorithmByName } from '../object/algorithm.js'
 import { encodeCanonicalJson } from './canonical-json.js'
 
-/** How a repository keeps its objects. */
-export type StoreLayout = 'loose'
+/** How a repository keeps its objects: a file each, or many in a pack. */
+export type StoreLayout = (typeof layouts)[number]
 
 /** How a repository compresses its objects. */
 export type Compression = 'none'
@@ -29,6 +29,7 @@ export type RepositoryChoices = Pick<
   'algorithm' | 'compression' | 'layout'
 >
 
+const layouts = ['loose', 'pack'] as const
 const keys = ['algorithm', 'compression', 'id', 'layout', 'version']
 
 /** The config of a new repository. */
@@ -68,8 +69,9 @@ export function decodeConfig(bytes: Uint8Array, path: string): WrittenConfig {
   for (const key of Object.keys(fields)) {
     if (!keys.includes(key)) throw invalid(path, 'key', keys, key)
   }
-  expect('layout', ['loose'])
   expect('compression', ['none'])
+  const layout = layouts.find(known => known === fields['layout'])
+  if (layout === undefined) throw invalid(path, 'layout', layouts, fields['layout'])
   const { id, algorithm: name } = fields
   if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id)) {
     throw invalid(path, 'id', ['32 hex digits'], id)
@@ -79,7 +81,7 @@ export function decodeConfig(bytes: Uint8Array, path: string): WrittenConfig {
     const names = algorithms.map(known => known.name)
     throw invalid(path, 'algorithm', names, name)
   }
-  return { version: 1, id, layout: 'loose', algorithm, compression: 'none' }
+  return { version: 1, id, layout, algorithm, compression: 'none' }
 }
 
 function parseFields(bytes: Uint8Array, path: string): Record<string, unknown> {

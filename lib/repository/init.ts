@@ -28,6 +28,8 @@ import { naming } from './system-failure.js'
 
 // All that an init which was stopped may have left in the folder.
 const newConfigName = 'config.new'
+const newObjectsName = 'objects.new'
+const packedNotice = 'The objects of this repository are in packs.\n'
 
 /**
  * Makes a repository in a new or empty folder, whose parent exists.
@@ -45,10 +47,24 @@ export async function initRepository(
   await naming('make a repository at', root, async () => {
     const paths = repositoryPaths(makeRoot(resolve(root)))
     await claim(paths, choices, calls)
-    for (const folder of [paths.objects, paths.tags]) await ensureFolder(folder, calls)
+    await makeObjects(paths, choices, calls)
+    await ensureFolder(paths.tags, calls)
     await syncPath(dirname(paths.root), calls)
   })
   return openRepository(root, options)
+}
+
+// Where objects are in packs, tools of version 1 must fail rather than see none.
+async function makeObjects(
+  paths: RepositoryPaths,
+  { layout }: RepositoryChoices,
+  calls: FileCalls,
+): Promise<void> {
+  if (layout === 'loose') return ensureFolder(paths.objects, calls)
+  await replaceFile(paths.objects, Buffer.from(packedNotice), {
+    temporary: join(paths.root, newObjectsName),
+    calls,
+  })
 }
 
 function makeRoot(path: string): string {

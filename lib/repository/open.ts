@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { RepositoryNotFoundError } from '../errors.js'
 import { openLooseStore } from '../store/loose-store.js'
 import type { ObjectStore } from '../store/object-store.js'
+import { openPackStore } from '../store/pack/pack-store.js'
 import { isErrno } from '../system/errno.js'
 import { type FileCalls, systemFileCalls } from '../system/file-calls.js'
 import type { RepositoryConfig } from './config.js'
@@ -54,6 +55,8 @@ function openStore(root: string, { layout }: RepositoryConfig): ObjectStore {
   switch (layout) {
     case 'loose':
       return openLooseStore(root)
+    case 'pack':
+      return openPackStore(root)
     default:
       return layout satisfies never
   }
