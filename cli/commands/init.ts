@@ -7,7 +7,10 @@ import { initRepository } from '../../lib/repository/init.js'
 import type { Repository } from '../../lib/repository/repository.js'
 import type { CommandContext } from '../context.js'
 
-export type InitFlags = { readonly algorithm: AlgorithmName; readonly layout: StoreLayout }
+export type InitFlags = {
+  readonly algorithm: AlgorithmName
+  readonly layout: StoreLayout
+}
 
 const defaults: InitFlags = { algorithm: 'blake3', layout: 'loose' }
 

@@ -123,8 +123,9 @@ async function realTree(folder: string): Promise<string> {
     return tree
   }
   mkdirSync(tree)
-  for (const part of ['/etc', '/usr/lib/systemd', '/usr/sbin', '/var/lib/dpkg']) {
-    if (existsSync(part)) await run('cp', ['-a', '--parents', part, tree])
+  for (const part of ['etc', 'usr/lib/systemd', 'usr/sbin', 'var/lib/dpkg']) {
+    if (!existsSync(join('/', part))) continue
+    await run('cp', ['-a', '--parents', part, tree], { cwd: '/' })
   }
   return tree
 }

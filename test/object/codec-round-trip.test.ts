@@ -33,6 +33,8 @@ type Codec<Value> = {
   readonly values: fc.Arbitrary<Value>
   readonly encode: (value: Value) => Buffer
   readonly decode: (bytes: Buffer) => Value
+  /** Undoes a freedom that the format leaves to the writer, none by default. */
+  readonly settle?: (value: Value) => unknown
 }
 
 function codec<Value>(parts: Codec<Value>): Codec<unknown> {
@@ -75,10 +77,12 @@ const codecs: readonly Codec<unknown>[] = [
     values: anyTags,
     encode: encodeTagList,
     decode: decodeTagList,
+    // Tags may come in any order.
+    settle: tags => tags.toSorted((one, other) => (one.name < other.name ? -1 : 1)),
   }),
 ]
 
-for (const { name, values, encode, decode } of codecs) {
+for (const { name, values, encode, decode, settle } of codecs) {
   t.test(`${name}: what is encoded comes back from decoding`, async t => {
     fc.assert(
       fc.property(values, value => {
@@ -92,11 +96,17 @@ for (const { name, values, encode, decode } of codecs) {
     t.pass()
   })
 
-  t.test(`${name}: damaged bytes are refused, or encode to the same bytes`, async t => {
+  t.test(`${name}: damaged bytes are refused, or have one encoding`, async t => {
     fc.assert(
       fc.property(damaged(values.map(encode)), bytes => {
         const decoded = refusalOf(() => decode(bytes))
-        if (decoded !== undefined && !encode(decoded.value).equals(bytes)) fail(bytes)
+        if (decoded === undefined) return
+        const again = encode(decoded.value)
+        const isSame = settle
+          ? again.length === bytes.length &&
+            isDeepStrictEqual(settle(decode(again)), settle(decoded.value))
+          : again.equals(bytes)
+        if (!isSame) fail(bytes)
       }),
       { numRuns: 1000 },
     )
