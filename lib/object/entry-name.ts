@@ -1,5 +1,5 @@
 /** Bytes of the longest entry name: NAME_MAX of Linux. */
-export const maxNameBytes = 255
+const maxNameBytes = 255
 
 /**
  * Says what is wrong with the name of a directory entry; undefined when nothing is.

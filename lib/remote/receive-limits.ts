@@ -16,7 +16,7 @@ export type ReceiveLimits = {
   readonly pendingObjects: number
 }
 
-export const defaultReceiveLimits: ReceiveLimits = {
+const defaultReceiveLimits: ReceiveLimits = {
   metadataBytes: maxMetadataBytes,
   fileBytes: Number.MAX_SAFE_INTEGER,
   objects: 100_000_000,

@@ -23,7 +23,7 @@ const restBytes = 8 + 1 + 4 + 8
 const digestLengths = new Set(algorithms.map(({ hashBytes }) => 1 + hashBytes))
 
 /** The most bytes of an item. */
-export const maxWireItemBytes = 1 + maxDescriptorBytes
+const maxWireItemBytes = 1 + maxDescriptorBytes
 
 /** Encodes an item. */
 export function encodeWireItem(item: WireItem): Buffer {

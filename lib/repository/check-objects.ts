@@ -28,7 +28,7 @@ import { CheckReader } from './check-reader.js'
 import { TotalsLedger } from './check-totals.js'
 
 /** How far a check has come. */
-export type CheckProgress = {
+type CheckProgress = {
   /** Distinct objects verified. */
   readonly objects: number
   /** Their payload bytes. */

@@ -65,7 +65,7 @@ function decode(path: string, bytes: Buffer): Descriptor {
 }
 
 /** Makes the error for a tag file, or its log, that cannot be read as one. */
-export function invalidTagFile(
+function invalidTagFile(
   path: string,
   problem: string,
   cause?: unknown,

@@ -65,7 +65,7 @@ export class SparseWriter {
 }
 
 /** Writes all bytes at a position, however little the kernel takes at once. */
-export function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
   let written = 0
   while (written < bytes.length) {
     const left = bytes.length - written

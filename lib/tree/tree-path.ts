@@ -68,7 +68,7 @@ export async function resolveTreePath(
 }
 
 /** Joins components to a path inside a tree. */
-export function joinTreePath(names: readonly Buffer[]): Buffer {
+function joinTreePath(names: readonly Buffer[]): Buffer {
   const slash = Buffer.from('/')
   return Buffer.concat(names.flatMap((name, at) => (at === 0 ? [name] : [slash, name])))
 }

@@ -33,7 +33,7 @@ function plainRecord<Value>(
 }
 
 /** Digests of one algorithm, or of every known one. */
-export function anyDigest(id?: number): fc.Arbitrary<Digest> {
+function anyDigest(id?: number): fc.Arbitrary<Digest> {
   const chosen = algorithms.filter(algorithm => id === undefined || algorithm.id === id)
   return fc
     .constantFrom(...chosen)
@@ -45,7 +45,7 @@ export function anyDigest(id?: number): fc.Arbitrary<Digest> {
 }
 
 /** References whose size is at least `least`. */
-export function anyLink(least: number, id?: number): fc.Arbitrary<ObjectLink> {
+function anyLink(least: number, id?: number): fc.Arbitrary<ObjectLink> {
   return plainRecord({
     digest: anyDigest(id),
     size: fc.oneof(
@@ -56,7 +56,7 @@ export function anyLink(least: number, id?: number): fc.Arbitrary<ObjectLink> {
 }
 
 /** References to directories, with totals. */
-export function anyDirectoryLink(id?: number): fc.Arbitrary<DirectoryLink> {
+function anyDirectoryLink(id?: number): fc.Arbitrary<DirectoryLink> {
   return fc
     .tuple(
       anyLink(4, id),
@@ -120,7 +120,7 @@ export const anyHeader: fc.Arbitrary<Header> = plainRecord({
 }))
 
 /** Names that an entry may have. */
-export const anyName: fc.Arbitrary<Buffer> = fc
+const anyName: fc.Arbitrary<Buffer> = fc
   .oneof(
     anyBytes({ minLength: 1, maxLength: 12 }),
     anyBytes({ minLength: 250, maxLength: 255 }),
@@ -172,7 +172,7 @@ export function anyDirectory(id: number): fc.Arbitrary<DirectoryEntry[]> {
 }
 
 /** Text that has a UTF-8 form. */
-export const anyText: fc.Arbitrary<string> = fc.oneof(
+const anyText: fc.Arbitrary<string> = fc.oneof(
   fc.string(),
   fc.string({ unit: 'grapheme' }),
 )
@@ -195,7 +195,7 @@ function present<Value extends object>(
 const anyLabels = fc.dictionary(anyText, anyText, { maxKeys: 4, noNullPrototype: true })
 
 /** Configs that say something. */
-export const anyConfig: fc.Arbitrary<ApplicationConfig> = plainRecord({
+const anyConfig: fc.Arbitrary<ApplicationConfig> = plainRecord({
   command: maybe(fc.array(anyText, { maxLength: 4 })),
   environment: maybe(fc.array(anyText, { maxLength: 4 })),
   workingFolder: maybe(anyText),
@@ -207,7 +207,7 @@ export const anyConfig: fc.Arbitrary<ApplicationConfig> = plainRecord({
   .filter(config => Object.keys(config).length > 0)
 
 /** Hard-link groups in their one form, of ordinals up to `last`. */
-export function anyHardLinks(last: number): fc.Arbitrary<number[][]> {
+function anyHardLinks(last: number): fc.Arbitrary<number[][]> {
   return fc
     .uniqueArray(fc.integer({ min: 1, max: last }), { minLength: 2, maxLength: 30 })
     .map(ordinals => {
@@ -221,7 +221,7 @@ export function anyHardLinks(last: number): fc.Arbitrary<number[][]> {
 }
 
 /** Encoded CBOR items of every kind, some outside the subset of known members. */
-export const anyCborItem: fc.Arbitrary<Buffer> = fc.constantFrom(
+const anyCborItem: fc.Arbitrary<Buffer> = fc.constantFrom(
   ...[
     '00',
     '3903e7',

@@ -18,7 +18,7 @@ export type Transcript = {
 }
 
 /** A repository at the end of a recording. */
-export type RecordedRepository = {
+type RecordedRepository = {
   readonly objects: number
   readonly tags: ReadonlyMap<string, Buffer>
 }

@@ -35,7 +35,7 @@ type Content =
     }
 
 /** One line of a manifest, described in fixtures/golden/README.md. */
-export type ManifestEntry = { readonly path_hex: string } & (
+type ManifestEntry = { readonly path_hex: string } & (
   | ({ readonly type: 'file' } & Metadata & Content)
   | ({ readonly type: 'dir' } & Metadata)
   | ({ readonly type: 'fifo' | 'socket' } & Metadata)

@@ -19,7 +19,7 @@ export function splitHead(bytes: Buffer): Received {
  * Plays one side of a recorded connection: sends its bytes, each time after as many bytes
  * have come from the other side as in the recording. Heads may differ in length.
  */
-export async function playSide(
+async function playSide(
   socket: Socket,
   events: readonly TranscriptEvent[],
   side: Side,

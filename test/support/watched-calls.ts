@@ -1,7 +1,7 @@
 import { type FileCalls, systemFileCalls } from '../../lib/system/file-calls.js'
 
 /** One call of a FileCalls, before it is made. */
-export type WatchedCall = {
+type WatchedCall = {
   readonly name: Exclude<keyof FileCalls, 'canSyncFilesystem'>
   /** What it works on: the path, or the path that its descriptor was opened with. */
   readonly path: string
