@@ -1,3 +1,4 @@
+import { type PackCalls, systemPackCalls } from '../../lib/store/pack/pack-calls.js'
 import { type FileCalls, systemFileCalls } from '../../lib/system/file-calls.js'
 
 /** One call of a FileCalls, before it is made. */
@@ -19,7 +20,7 @@ export type CallWatcher = (call: WatchedCall) => 'short' | undefined
 export function watchedCalls(
   watch: CallWatcher,
   { filesystemSync }: { filesystemSync: boolean },
-): FileCalls {
+): PackCalls {
   const paths = new Map<number, string>()
   const pathOf = (fd: number) => paths.get(fd) ?? `descriptor ${fd}`
   const opened = (path: string, fd: number) => {
@@ -47,6 +48,11 @@ export function watchedCalls(
       const isShort = watch({ name: 'write', path: pathOf(fd) }) === 'short'
       const length = isShort ? Math.ceil(bytes.length / 2) : bytes.length
       return systemFileCalls.write(fd, bytes.subarray(0, length))
+    },
+    writeAt: (fd, bytes, position) => {
+      const isShort = watch({ name: 'write', path: pathOf(fd) }) === 'short'
+      const length = isShort ? Math.ceil(bytes.length / 2) : bytes.length
+      return systemPackCalls.writeAt(fd, bytes.subarray(0, length), position)
     },
     close: fd => {
       // As with close(2), the descriptor is gone when closing it fails.

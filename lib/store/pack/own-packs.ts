@@ -18,9 +18,14 @@ export class WaitingPack {
   #file: PackFile | undefined
 
   constructor(writer: PackWriter) {
+    this.#writer = writer
     this.path = writer.path
     this.name = writer.path.slice(writer.path.lastIndexOf('/') + 1)
-    this.#writer = writer
+  }
+
+  /** The writer, until the pack is sealed. */
+  get writer(): PackWriter | undefined {
+    return this.#writer
   }
 
   describe(digest: Digest): RecordFields | undefined {
@@ -52,6 +57,8 @@ export class OwnPacks {
   readonly #direct = new Set<DirectPayload>()
   /** Packs of large payloads that none is being written to. */
   readonly #idle: PackWriter[] = []
+  /** Every one that may have its file open. */
+  readonly #written = new Set<PackWriter>()
   #main: PackWriter | undefined
   #waiting: readonly WaitingPack[] = []
 
@@ -128,6 +135,18 @@ export class OwnPacks {
     this.#waiting = [...this.#waiting, ...filled.map(writer => new WaitingPack(writer))]
   }
 
+  /** Makes the waiting packs durable; also after an error nothing goes on writing. */
+  async seal(): Promise<void> {
+    const sealing = this.#waiting.map(async pack => {
+      const { writer } = pack
+      await pack.seal()
+      if (writer !== undefined) this.#written.delete(writer)
+    })
+    for (const result of await Promise.allSettled(sealing)) {
+      if (result.status === 'rejected') throw result.reason
+    }
+  }
+
   /** Forgets packs that were published. */
   forget(published: readonly WaitingPack[]): void {
     for (const pack of published) pack.close()
@@ -137,13 +156,17 @@ export class OwnPacks {
   /** Closes every file; what was not published is lost. */
   abandon(): void {
     for (const payload of this.#direct) payload.abandon()
-    for (const writer of this.#writers()) writer.abandon()
-    this.#main?.abandon()
-    for (const pack of this.#waiting) pack.close()
     this.#direct.clear()
     this.#idle.length = 0
     this.#main = undefined
+    const waiting = this.#waiting
     this.#waiting = []
+    const written = [...this.#written]
+    this.#written.clear()
+    endAll([
+      ...written.map(writer => () => writer.abandon()),
+      ...waiting.map(pack => () => pack.close()),
+    ])
   }
 
   newPath(suffix: string): string {
@@ -156,6 +179,21 @@ export class OwnPacks {
   }
 
   #newWriter(): PackWriter {
-    return new PackWriter(this.newPath(packSuffix), this.#calls)
+    const writer = new PackWriter(this.newPath(packSuffix), this.#calls)
+    this.#written.add(writer)
+    return writer
   }
+}
+
+/** Runs every one of them, then throws the first error that one threw. */
+export function endAll(ends: readonly (() => void)[]): void {
+  const failures: unknown[] = []
+  for (const end of ends) {
+    try {
+      end()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }

@@ -28,7 +28,7 @@ import {
 import { writeFailure } from '../storage-full.js'
 import type { DirectPayload } from './large-payload.js'
 import { writeData } from './large-payload.js'
-import { OwnPacks } from './own-packs.js'
+import { endAll, OwnPacks } from './own-packs.js'
 import type { PackCalls } from './pack-calls.js'
 import type { PackFolder } from './pack-folder.js'
 import type { PackRecord } from './pack-format.js'
@@ -73,7 +73,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
     this.#publishing = options.publishing
     this.#guard = options.guard ?? (publish => publish())
     const own = join(options.folder, `packs-${randomBytes(6).toString('hex')}`)
-    parts.calls.makeFolder(own)
+    this.#orAbandon(own, () => parts.calls.makeFolder(own))
     this.#packs = new OwnPacks(own, parts.calls)
   }
 
@@ -157,9 +157,16 @@ export class PackSession implements StoreSession, PayloadKeeper {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#inTurn(async () => {
-      for (const spooled of this.#spooled) spooled.discard()
-      this.#packs.abandon()
-      await rm(this.#packs.folder, { recursive: true, force: true })
+      const spooled = [...this.#spooled]
+      this.#spooled.clear()
+      try {
+        endAll([
+          ...spooled.map(payload => () => payload.abandon()),
+          () => this.#packs.abandon(),
+        ])
+      } finally {
+        await rm(this.#packs.folder, { recursive: true, force: true })
+      }
     })
   }
 
@@ -292,7 +299,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
   async #sealPacks(): Promise<void> {
     await this.#orAbandonAsync(this.#packs.folder, async () => {
       this.#packs.close()
-      await Promise.all(this.#packs.waiting.map(async pack => pack.seal()))
+      await this.#packs.seal()
     })
   }
 
@@ -307,7 +314,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
   }
 
   // A pack that a write failed in is never written on: what lies behind is unknown.
-  #orAbandon(what: string, write: () => void): void {
+  #orAbandon(what: string, write: () => unknown): void {
     try {
       write()
     } catch (error) {

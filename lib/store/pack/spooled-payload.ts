@@ -38,7 +38,11 @@ export class SpooledPayload implements AsidePayload {
     this.#path = path
     this.#owner = owner
     this.#frames = coder && new FrameSpool(coder)
-    this.#fd = calls.create(path)
+    try {
+      this.#fd = calls.create(path)
+    } catch (error) {
+      throw writeFailure(error, path)
+    }
   }
 
   write(bytes: Uint8Array): void {
@@ -68,6 +72,12 @@ export class SpooledPayload implements AsidePayload {
     this.#isOurs = false
     this.#owner.forget(this)
     this.#calls.unlink(this.#path)
+  }
+
+  /** Closes the file, which is being thrown away with its folder. */
+  abandon(): void {
+    this.#isOurs = false
+    this.#close()
   }
 
   #append(bytes: Uint8Array): void {
