@@ -10,7 +10,7 @@ import {
   PackIndex,
   readRow,
 } from './pack-index.js'
-import { decodeSegmentHeader, segmentHeaderBytes } from './segment.js'
+import { areCodedSizes, decodeSegmentHeader, segmentHeaderBytes } from './segment.js'
 
 // A trailer up to this size is read whole and held against its checksum when opened.
 const wholeTrailerBytes = 4 * 1024 * 1024
@@ -91,7 +91,7 @@ export class PackFile {
     const isInside =
       offset > packHeaderBytes + segmentHeaderBytes &&
       offset + storedSize <= this.segmentsEnd
-    const fits = codec === 'raw' ? size === storedSize : size > storedSize
+    const fits = codec === 'raw' ? size === storedSize : areCodedSizes(size, storedSize)
     if (isInside && fits) return place
     throw new CorruptObjectError(
       `pack ${this.path} has an impossible place for ${digest}: ${storedSize} bytes at ${offset}`,

@@ -59,6 +59,9 @@ export const fullPackBytes = 1024 * 1024 * 1024
 /** Objects at which a pack is full: bounds the memory of writing its trailer. */
 export const fullPackObjects = 500_000
 
+/** Plain bytes of the largest coded payload: bounds the table of its frames to 4 MiB. */
+export const maxCodedBytes = 2 ** 40
+
 /** A record's codecs, in order of their numbers. */
 export const codecs: readonly Codec[] = ['raw', 'zstd']
 

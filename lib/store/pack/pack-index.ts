@@ -100,6 +100,21 @@ export function decodeFooter(
   }
 }
 
+/** Encodes a footer. */
+export function encodeFooter(
+  { offset, bytes, tableCount, crc }: PackFooter,
+  magic: Buffer = trailerMagic,
+): Buffer {
+  const footer = Buffer.alloc(footerBytes)
+  footer.writeBigUInt64LE(BigInt(offset), 0)
+  footer.writeBigUInt64LE(BigInt(bytes), 8)
+  footer.writeUInt32LE(tableCount, 16)
+  footer.writeUInt32LE(crc, 20)
+  footer.writeUInt32LE(crc32(footer.subarray(0, 24)), 24)
+  magic.copy(footer, 28)
+  return footer
+}
+
 /** Sorted hashes with a row of fixed size for each. */
 export class SortedTables {
   readonly tables: readonly IndexTable[]

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { CorruptObjectError, LimitExceededError } from '../../errors.js'
 import { algorithmOf, type Digest } from '../../object/digest.js'
 import { createObjectDigester, digestObject } from '../../object/digester.js'
@@ -5,7 +6,10 @@ import type { ObjectType } from '../../object/object-type.js'
 import { maxMetadataBytes } from '../../object/received-object.js'
 import { cutRange, maxChunkBytes } from '../byte-range.js'
 import type { ByteRange, ObjectStream, WholeObject } from '../object-store.js'
+import type { PackFile } from './pack-file.js'
 import type { FoundObject } from './pack-folder.js'
+import type { PackPlace } from './pack-format.js'
+import { type SourceObject, wholeBytes } from './pack-stream-writer.js'
 import type { Zstd } from './zstd.js'
 import { readFrames } from './zstd-frames.js'
 
@@ -41,6 +45,38 @@ export function openPayload(
   range?: ByteRange,
 ): ObjectStream {
   return new PackStream(found, zstd, range)
+}
+
+/** An object as it is stored, for a stream of packs. */
+export function storedObject({ pack, place }: FoundObject): SourceObject {
+  const { offset: _, ...record } = place
+  if (place.storedSize <= wholeBytes) {
+    const stored = pack.readPlace(place, 0, place.storedSize)
+    return { ...record, crc: place.codec === 'raw' ? 0 : crc32(stored), stored }
+  }
+  const use = pack.use()
+  const pieces = (): Generator<Buffer> => storedPieces(pack, place)
+  let crc = 0
+  // The checksum stands in front of the payload, so this reads it once more.
+  if (place.codec !== 'raw') for (const piece of pieces()) crc = crc32(piece, crc)
+  return {
+    ...record,
+    crc,
+    async *chunks() {
+      try {
+        yield* pieces()
+      } finally {
+        use[Symbol.dispose]()
+      }
+    },
+  }
+}
+
+function* storedPieces(pack: PackFile, place: PackPlace): Generator<Buffer> {
+  for (let offset = 0; offset < place.storedSize; offset += maxChunkBytes) {
+    const length = Math.min(place.storedSize - offset, maxChunkBytes)
+    yield pack.readPlace(place, offset, length)
+  }
 }
 
 class PackStream implements ObjectStream {

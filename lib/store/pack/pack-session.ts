@@ -2,12 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { CorruptObjectError, IncompleteClosureError } from '../../errors.js'
+import {
+  CorruptObjectError,
+  IncompleteClosureError,
+  LimitExceededError,
+} from '../../errors.js'
 import type { Algorithm } from '../../object/algorithm.js'
 import type { ObjectLink } from '../../object/descriptor.js'
 import { algorithmOf, type Digest } from '../../object/digest.js'
-import { digestObject } from '../../object/digester.js'
+import { createObjectDigester, digestObject } from '../../object/digester.js'
 import type { ObjectType } from '../../object/object-type.js'
+import { maxMetadataBytes } from '../../object/received-object.js'
 import { Bitmap } from '../bitmap.js'
 import { checkNewObject } from '../new-object-check.js'
 import type {
@@ -31,11 +36,15 @@ import { writeData } from './large-payload.js'
 import { endAll, OwnPacks } from './own-packs.js'
 import type { PackCalls } from './pack-calls.js'
 import type { PackFolder } from './pack-folder.js'
-import type { PackRecord } from './pack-format.js'
+import { type PackRecord, segmentBytes } from './pack-format.js'
+import { codedSource } from './pack-stream-reader.js'
 import type { PayloadCoder } from './payload-coder.js'
 import { type SpooledForm, SpooledPayload } from './spooled-payload.js'
 import type { Zstd } from './zstd.js'
 import { readFrames } from './zstd-frames.js'
+
+// Stored bytes of an object that is handed over whole.
+const maxStoredBytes = segmentBytes
 
 /** What a session of a pack store is made from. */
 export type PackSessionParts = {
@@ -119,10 +128,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
     const links: ObjectLink[] = []
     for (const object of batch) {
       const { type, digest, size, codec, stored } = object
-      const payload = plainOf(object, zstd)
-      const found = digestObject(algorithmOf(digest), type, payload)
-      if (found !== digest) throw corrupt(object, `found ${found}`)
-      checkNewObject(type, digest, payload)
+      verifyStored(object, zstd)
       if (!this.#isKnown(digest)) {
         this.#orAbandon(`${type} ${digest}`, () => {
           this.#packs.main.add(digest, type, size, { codec, bytes: stored })
@@ -347,17 +353,35 @@ function rawPayload(bytes: Uint8Array): { codec: 'raw'; bytes: Uint8Array } {
   return { codec: 'raw', bytes }
 }
 
-function plainOf(object: StoredObject, zstd: Zstd): Uint8Array {
-  const { codec, stored, size } = object
-  if (codec === 'raw') return stored
-  const source = {
-    size,
-    storedSize: stored.length,
-    read: (offset: number, length: number) =>
-      Buffer.from(stored.subarray(offset, offset + length)),
-    corrupt: (problem: string) => corrupt(object, problem),
+// Files are never whole in memory here: a few stored bytes may stand for very many.
+function verifyStored(object: StoredObject, zstd: Zstd): void {
+  const { type, digest, size, codec, stored } = object
+  const isSized = codec === 'raw' ? stored.length === size : true
+  if (!isSized || stored.length > maxStoredBytes) {
+    throw corrupt(object, `found ${stored.length} stored bytes for ${size}`)
   }
-  return Buffer.concat([...readFrames(source, zstd, { from: 0, to: size })])
+  if (type !== 'file' && size > maxMetadataBytes) {
+    throw new LimitExceededError(
+      `a ${type} is too large: expected at most ${maxMetadataBytes} bytes, found ${size}`,
+      { type, limit: maxMetadataBytes, found: size },
+    )
+  }
+  const digester = createObjectDigester(algorithmOf(digest), type)
+  const kept: Uint8Array[] = []
+  for (const plain of plainOf(object, zstd)) {
+    digester.update(plain)
+    if (type !== 'file') kept.push(plain)
+  }
+  const found = digester.digest()
+  if (found !== digest) throw corrupt(object, `found ${found}`)
+  checkNewObject(type, digest, Buffer.concat(kept))
+}
+
+function plainOf(object: StoredObject, zstd: Zstd): Iterable<Uint8Array> {
+  const { codec, stored, size } = object
+  if (codec === 'raw') return [stored]
+  const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength)
+  return readFrames(codedSource(object, bytes), zstd, { from: 0, to: size })
 }
 
 function corrupt({ digest }: StoredObject, problem: string): CorruptObjectError {

@@ -14,8 +14,9 @@ import type {
 } from '../object-store.js'
 import { type PackCalls, systemPackCalls } from './pack-calls.js'
 import { type FoundObject, PackFolder } from './pack-folder.js'
-import { openPayload, readPayload } from './pack-payload.js'
+import { openPayload, readPayload, storedObject } from './pack-payload.js'
 import { PackSession } from './pack-session.js'
+import type { SourceObject } from './pack-stream-writer.js'
 import { type Compression, checkCompression, PayloadCoder } from './payload-coder.js'
 import { loadZstd, type Zstd } from './zstd.js'
 
@@ -93,6 +94,16 @@ export class PackStore implements ObjectStore, Disposable {
 
   async open(digest: Digest, range?: ByteRange): Promise<ObjectStream> {
     return openPayload(this.#get(digest), async () => this.#codec(), range)
+  }
+
+  /**
+   * Reads objects in the form in which they are stored, in order, not verified.
+   *
+   * Throws ObjectNotFoundError. The chunks of one must be read before the store is
+   * disposed.
+   */
+  async readStored(digests: readonly Digest[]): Promise<readonly SourceObject[]> {
+    return digests.map(digest => storedObject(this.#get(digest)))
   }
 
   async *list(prefix = ''): AsyncGenerator<readonly Digest[]> {

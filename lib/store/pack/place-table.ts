@@ -3,14 +3,14 @@ import { crc32 } from 'node:zlib'
 import type { Digest } from '../../object/digest.js'
 import { objectTypeByte, parseObjectType } from '../../object/object-type.js'
 import { DigestScratch } from './digest-scratch.js'
+import { alignedFrom, codecs, type PackPlace, type RecordFields } from './pack-format.js'
 import {
-  alignedFrom,
-  codecs,
-  type PackPlace,
-  type RecordFields,
-  trailerMagic,
-} from './pack-format.js'
-import { footerBytes, maxFanOutBits, rowBytes, tableHeaderBytes } from './pack-index.js'
+  encodeFooter,
+  footerBytes,
+  maxFanOutBits,
+  rowBytes,
+  tableHeaderBytes,
+} from './pack-index.js'
 
 const rowsPerBucket = 64
 const firstCapacity = 1024
@@ -75,7 +75,9 @@ export class PlaceTable {
       rows.encode(id, trailer.subarray(at, at + rows.encodedBytes))
       at += rows.encodedBytes
     }
-    writeFooter(trailer, offset, tables.length)
+    const encoded = trailer.subarray(0, bytes)
+    const tableCount = tables.length
+    encodeFooter({ offset, bytes, tableCount, crc: crc32(encoded) }).copy(trailer, bytes)
     return trailer
   }
 }
@@ -287,16 +289,4 @@ function larger<Kind extends Column>(column: Kind, length: number): Kind {
 export function fanOutBitsFor(count: number): number {
   const buckets = Math.max(1, count / rowsPerBucket)
   return Math.min(maxFanOutBits, Math.ceil(Math.log2(buckets)))
-}
-
-// The footer stands in the last bytes of the trailer, behind the tables.
-function writeFooter(trailer: Buffer, offset: number, tableCount: number): void {
-  const tables = trailer.subarray(0, trailer.length - footerBytes)
-  const footer = trailer.subarray(tables.length)
-  footer.writeBigUInt64LE(BigInt(offset), 0)
-  footer.writeBigUInt64LE(BigInt(tables.length), 8)
-  footer.writeUInt32LE(tableCount, 16)
-  footer.writeUInt32LE(crc32(tables), 20)
-  footer.writeUInt32LE(crc32(footer.subarray(0, 24)), 24)
-  trailerMagic.copy(footer, 28)
 }

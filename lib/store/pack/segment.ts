@@ -9,6 +9,7 @@ import {
   codecs,
   frameBytes,
   isAligned,
+  maxCodedBytes,
   maxPackBytes,
   maxSegmentRecords,
   type PackPlace,
@@ -245,19 +246,20 @@ function readRecord(
   if (stored.next + 4 > table.length) throw invalid(where, 'the segment table is cut off')
   const crc = table.readUInt32LE(stored.next)
   const storedSize = stored.value
-  checkCodedSizes(size, storedSize, where)
+  if (!areCodedSizes(size, storedSize)) {
+    throw invalid(where, `${size} bytes coded in ${storedSize} are beyond the bounds`)
+  }
   return {
     record: { digest, type, codec, size, storedSize, crc },
     next: stored.next + 4,
   }
 }
 
-/** Throws InvalidObjectError unless a coded payload can have these sizes. */
-export function checkCodedSizes(size: number, storedSize: number, where: string): void {
+/** Whether a coded payload can have these sizes. */
+export function areCodedSizes(size: number, storedSize: number): boolean {
   const frames = Math.ceil(size / frameBytes)
   // What does not shrink is stored raw; a frame has a stored length and a header of its own.
-  if (storedSize < size && storedSize >= frames * 8) return
-  throw invalid(where, `${size} bytes coded in ${storedSize} are beyond the bounds`)
+  return storedSize < size && storedSize >= frames * 8 && size <= maxCodedBytes
 }
 
 function writeVarint(bytes: Buffer, value: number, start: number): number {

@@ -11,8 +11,6 @@ const frameMagic = 0xfd2fb528
 const lengthBytes = 4
 // The bound that zstd documents for a frame, with room to spare for other encoders.
 const maxFrameBytes = frameBytes + (frameBytes >> 7) + 1024
-// So many lengths are read at once: a table never claims more memory than this.
-const lengthsPerRead = 16_384
 
 /** Frames of a payload. */
 export function frameCount(size: number): number {
@@ -30,6 +28,7 @@ export function joinFrames(frames: readonly Uint8Array[]): Buffer {
 
 /** A compressed payload to be read. */
 export type CodedSource = {
+  /** At most maxCodedBytes. */
   readonly size: number
   readonly storedSize: number
   /** Reads stored bytes; offsets count from the first one. */
@@ -42,7 +41,7 @@ export type CodedSource = {
  * Decompresses the plain bytes `from` to `to`, a frame at a time.
  *
  * Every length and every frame header is checked before anything is decoded, so whatever
- * the bytes claim, memory stays at about two frames.
+ * the bytes claim, memory stays at the table of lengths and about two frames.
  */
 export function* readFrames(
   source: CodedSource,
@@ -50,47 +49,71 @@ export function* readFrames(
   { from, to }: { from: number; to: number },
 ): Generator<Uint8Array> {
   if (from >= to) return
-  const first = Math.floor(from / frameBytes)
+  const frames = new FrameChecker(source, problem => source.corrupt(problem))
+  const lengths = frames.lengths(source.read(0, frames.tableBytes))
   const last = Math.ceil(to / frameBytes)
-  for (const { index, offset, length } of places(source, last)) {
-    if (index < first) continue
+  let offset = frames.tableBytes
+  for (const [index, length] of lengths.subarray(0, last).entries()) {
     const start = index * frameBytes
-    const size = Math.min(frameBytes, source.size - start)
-    const frame = source.read(offset, length)
-    const problem = frameProblem(frame, size)
-    if (problem !== undefined) throw source.corrupt(`frame ${index}: ${problem}`)
-    const plain = zstd.decompress(frame, size)
-    if (plain === undefined) throw source.corrupt(`frame ${index} is damaged`)
-    yield plain.subarray(Math.max(0, from - start), Math.min(size, to - start))
+    if (start + frameBytes > from) {
+      const plain = frames.decode(index, source.read(offset, length), zstd)
+      yield plain.subarray(Math.max(0, from - start), to - start)
+    }
+    offset += length
   }
 }
 
-function* places(
-  source: CodedSource,
-  count: number,
-): Generator<{ index: number; offset: number; length: number }> {
-  const all = frameCount(source.size)
-  let offset = lengthBytes * all
-  for (let start = 0; start < count; start += lengthsPerRead) {
-    const some = Math.min(lengthsPerRead, count - start)
-    const lengths = source.read(lengthBytes * start, lengthBytes * some)
-    for (let index = start; index < start + some; index++) {
-      const length = lengths.readUInt32LE(lengthBytes * (index - start))
-      const end = offset + length
-      if (length > maxFrameBytes || end > source.storedSize) {
-        throw source.corrupt(`frame ${index} of ${length} bytes is beyond the bounds`)
+/** Checks the frames of one compressed payload, then decodes them. */
+export class FrameChecker {
+  readonly #size: number
+  readonly #storedSize: number
+  readonly #corrupt: (problem: string) => Error
+
+  constructor(
+    { size, storedSize }: { size: number; storedSize: number },
+    corrupt: (problem: string) => Error,
+  ) {
+    this.#size = size
+    this.#storedSize = storedSize
+    this.#corrupt = corrupt
+  }
+
+  /** Bytes of the table in front of the frames. */
+  get tableBytes(): number {
+    return lengthBytes * frameCount(this.#size)
+  }
+
+  /** Parses the table: the lengths of the frames fill exactly what is stored. */
+  lengths(table: Buffer): Uint32Array {
+    const lengths = new Uint32Array(table.length / lengthBytes)
+    let sum = table.length
+    for (const index of lengths.keys()) {
+      const length = table.readUInt32LE(lengthBytes * index)
+      if (length > maxFrameBytes) {
+        throw this.#corrupt(`frame ${index} of ${length} bytes is beyond the bounds`)
       }
-      if (index === all - 1 && end !== source.storedSize) {
-        throw source.corrupt(`frames take ${end} bytes of ${source.storedSize}`)
-      }
-      yield { index, offset, length }
-      offset = end
+      lengths[index] = length
+      sum += length
     }
+    if (sum !== this.#storedSize) {
+      throw this.#corrupt(`its frames take ${sum} bytes of ${this.#storedSize}`)
+    }
+    return lengths
+  }
+
+  /** Decodes one frame. */
+  decode(index: number, frame: Buffer, zstd: Zstd): Uint8Array {
+    const size = Math.min(frameBytes, this.#size - index * frameBytes)
+    const problem = frameProblem(frame, size)
+    if (problem !== undefined) throw this.#corrupt(`frame ${index}: ${problem}`)
+    const plain = zstd.decompress(frame, size)
+    if (plain === undefined) throw this.#corrupt(`frame ${index} is damaged`)
+    return plain
   }
 }
 
 /** What is wrong with a frame that should hold exactly `size` plain bytes. */
-export function frameProblem(frame: Buffer, size: number): string | undefined {
+function frameProblem(frame: Buffer, size: number): string | undefined {
   if (frame.length < 9 || frame.readUInt32LE(0) !== frameMagic) return 'no zstd frame'
   const flags = frame.readUInt8(4)
   const isSingle = (flags & 0x20) !== 0
