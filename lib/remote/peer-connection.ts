@@ -115,16 +115,13 @@ export class PeerConnection implements AsyncDisposable {
     return !(await this.#fill())
   }
 
-  /** Gives bytes to the stream, and waits while it holds too many. */
-  async write(bytes: Uint8Array): Promise<void> {
+  /** Gives bytes to the stream, and waits while it holds more than `mostUnwritten`. */
+  async write(bytes: Uint8Array, mostUnwritten = maxUnwrittenBytes): Promise<void> {
     this.#throwFailure()
     if (bytes.length === 0) return
     this.#bytesSent += bytes.length
     this.#stream.write(bytes, this.#onWritten(bytes.length))
-    while (
-      this.#stream.writableLength > maxUnwrittenBytes &&
-      this.#failure === undefined
-    ) {
+    while (this.#stream.writableLength > mostUnwritten && this.#failure === undefined) {
       await this.#waitToWrite()
     }
     this.#throwFailure()
@@ -193,7 +190,7 @@ export class PeerConnection implements AsyncDisposable {
   #onWritten(count: number): () => void {
     return () => {
       this.#watch.moved(count)
-      if (this.#stream.writableLength <= maxUnwrittenBytes) this.#wakeWriter?.()
+      this.#wakeWriter?.()
     }
   }
 

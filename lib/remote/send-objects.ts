@@ -42,6 +42,8 @@ export const maxOutstanding = 256
 
 const maxBatchBytes = 256 * 1024
 const maxWriteBytes = 64 * 1024
+// Of object bytes a sender keeps few: there may be many sessions, and more where they came from.
+const maxUnwrittenBytes = 256 * 1024
 
 /**
  * Serves the objects that the peer asks for, until it says that it is done (format
@@ -225,7 +227,7 @@ class Sender {
   async #write(bytes: Uint8Array): Promise<void> {
     for (let start = 0; start < bytes.length; start += maxWriteBytes) {
       const part = bytes.subarray(start, start + maxWriteBytes)
-      await this.#peer.write(part)
+      await this.#peer.write(part, maxUnwrittenBytes)
       this.#bytes += part.length
       this.#progress.addBytes(part.length)
     }
