@@ -6,12 +6,13 @@ import { type Digest, parseDigestBytes } from '../../object/digest.js'
 import type { ObjectType } from '../../object/object-type.js'
 import type { AsidePayload } from '../payload-writer.js'
 import type { PackCalls } from './pack-calls.js'
-import { alignment } from './pack-format.js'
+import { alignment, alignUp } from './pack-format.js'
 import type { LargePayload, PackWriter } from './pack-writer.js'
 
 const copyBytes = 1024 * 1024
-const zeroUnit = 64 * 1024
-const zeros = new Uint8Array(zeroUnit)
+// Shorter runs of zeros are written: each hole is a piece more that the file is made of.
+const leastRun = 64 * 1024
+const zeros = new Uint8Array(alignment)
 
 /** What a direct payload needs of its session. */
 export type DirectOwner = {
@@ -132,23 +133,29 @@ export class DirectPayload implements AsidePayload {
 /** Writes a piece of a payload, leaving out long runs of zeros. */
 export function writeData(large: LargePayload, bytes: Uint8Array, offset: number): void {
   let from = 0
-  // Units are counted from the payload's start, so that whole pages are left out.
-  for (let at = zeroUnit - (offset % zeroUnit || zeroUnit); at < bytes.length; ) {
-    const end = at + zeroUnit
-    if (end > bytes.length) break
-    if (bytes[at] === 0 && bytes[end - 1] === 0 && isZeroUnit(bytes.subarray(at, end))) {
-      if (at > from) large.write(bytes.subarray(from, at), offset + from)
-      from = end
-    }
-    at = end
+  for (const [start, end] of zeroRuns(bytes, offset)) {
+    if (start > from) large.write(bytes.subarray(from, start), offset + from)
+    from = end
   }
-  if (from < bytes.length) large.write(bytes.subarray(from), offset + from)
+  if (from === 0) large.write(bytes, offset)
+  else if (from < bytes.length) large.write(bytes.subarray(from), offset + from)
 }
 
-function isZeroUnit(bytes: Uint8Array): boolean {
-  // Most units that start as zeros end being so within their first page.
-  for (let at = 0; at < alignment; at += 64) if (bytes[at] !== 0) return false
-  return Buffer.compare(bytes, zeros) === 0
+// Runs of whole units, counted from the payload's start, so that they are whole pages.
+function* zeroRuns(bytes: Uint8Array, offset: number): Generator<[number, number]> {
+  let start = -1
+  let at = alignUp(offset) - offset
+  for (; at + alignment <= bytes.length; at += alignment) {
+    const isZero =
+      bytes[at] === 0 &&
+      bytes[at + alignment - 1] === 0 &&
+      Buffer.compare(bytes.subarray(at, at + alignment), zeros) === 0
+    if (isZero && start < 0) start = at
+    if (isZero || start < 0) continue
+    if (at - start >= leastRun) yield [start, at]
+    start = -1
+  }
+  if (start >= 0 && at - start >= leastRun) yield [start, at]
 }
 
 function anyDigest({ id, hashBytes }: Algorithm): Digest {

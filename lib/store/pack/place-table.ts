@@ -153,40 +153,43 @@ class Rows {
     }
   }
 
-  encode(id: number, table: Buffer): void {
-    const width = this.#hashBytes
+  /** @param table - starts at a multiple of four bytes of its memory */
+  encode(id: number, table: Buffer<ArrayBuffer>): void {
+    const width = this.#hashWords
     const fanOutBits = fanOutBitsFor(this.#count)
     const hashesAt = tableHeaderBytes + 4 * 2 ** fanOutBits
-    const rowsAt = hashesAt + this.#count * width
-    table.writeUInt32LE(id | (fanOutBits << 8), 0)
-    table.writeUInt32LE(this.#count, 4)
+    const rowsAt = hashesAt + this.#count * this.#hashBytes
+    const view = new DataView(table.buffer, table.byteOffset, table.length)
+    // The hashes are copied as they are, so this machine's byte order does not matter.
+    const words = new Uint32Array(table.buffer, table.byteOffset, table.length / 4)
+    view.setUint32(0, id | (fanOutBits << 8), true)
+    view.setUint32(4, this.#count, true)
     const keys = this.#firstWords()
-    const hashes = new Uint8Array(this.#hashes.buffer)
     let bucket = 0
     let index = 0
     for (const row of this.#sortedRows(keys)) {
       const own = fanOutBits === 0 ? 0 : (keys[row] ?? 0) >>> (32 - fanOutBits)
       for (; bucket < own; bucket++)
-        table.writeUInt32LE(index, tableHeaderBytes + 4 * bucket)
-      const at = hashesAt + index * width
-      for (let byte = 0; byte < width; byte++) {
-        table[at + byte] = hashes[row * width + byte] ?? 0
+        view.setUint32(tableHeaderBytes + 4 * bucket, index, true)
+      const to = hashesAt / 4 + index * width
+      for (let word = 0; word < width; word++) {
+        words[to + word] = this.#hashes[row * width + word] ?? 0
       }
-      this.#encodeRow(row, table, rowsAt + index * rowBytes)
+      this.#encodeRow(row, view, rowsAt + index * rowBytes)
       index += 1
     }
     for (; bucket < 2 ** fanOutBits; bucket++) {
-      table.writeUInt32LE(this.#count, tableHeaderBytes + 4 * bucket)
+      view.setUint32(tableHeaderBytes + 4 * bucket, this.#count, true)
     }
   }
 
-  #encodeRow(row: number, table: Buffer, at: number): void {
+  #encodeRow(row: number, view: DataView, at: number): void {
     const kind = this.#kinds[row] ?? 0
-    table[at] = kind & 0x0f
-    table[at + 1] = kind >> 4
-    table.writeUIntLE(this.#offsets[row] ?? 0, at + 2, 6)
-    table.writeUIntLE(this.#storedSizes[row] ?? 0, at + 8, 6)
-    table.writeUIntLE(this.#sizes[row] ?? 0, at + 14, 6)
+    view.setUint8(at, kind & 0x0f)
+    view.setUint8(at + 1, kind >> 4)
+    setUint48(view, at + 2, this.#offsets[row] ?? 0)
+    setUint48(view, at + 8, this.#storedSizes[row] ?? 0)
+    setUint48(view, at + 14, this.#sizes[row] ?? 0)
   }
 
   // The first four bytes of each hash as a number that orders like them.
@@ -275,6 +278,11 @@ class Rows {
       this.#slots[this.#slotOf(this.#hashes, row * this.#hashWords)] = row + 1
     }
   }
+}
+
+function setUint48(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value, true)
+  view.setUint16(at + 4, value / 2 ** 32, true)
 }
 
 type Column = Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array
