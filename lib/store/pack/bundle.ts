@@ -30,7 +30,7 @@ const magic = Buffer.from('cairnbd1')
 const prefixBytes = magic.length + 4
 
 /** Bytes of the largest head: some 100,000 roots and tags. */
-export const maxBundleHeadBytes = 16 * 1024 * 1024
+const maxBundleHeadBytes = 16 * 1024 * 1024
 
 /** What a bundle says of itself. */
 export type BundleHead = {

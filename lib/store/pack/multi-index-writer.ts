@@ -24,7 +24,7 @@ import {
 import { fanOutBitsFor } from './place-table.js'
 
 /** Packs that the merged index does not cover at which it is worth making anew. */
-export const maxUncoveredPacks = 16
+const maxUncoveredPacks = 16
 
 const bufferedBytes = 256 * 1024
 

@@ -8,6 +8,7 @@ import {
   footerBytes,
   type PackFooter,
   readRow,
+  roomFor,
   rowBytes,
   SortedTables,
 } from './pack-index.js'
@@ -78,7 +79,7 @@ export class MultiIndex implements Disposable {
     this.packs = this.#readNames()
     const start = this.#footer.offset
     this.#tables = new SortedTables(
-      (offset, length) => this.#read(start + offset, length),
+      (offset, length, room) => this.#read(start + offset, length, room),
       this.#footer,
       multiRowBytes,
       path,
@@ -155,9 +156,9 @@ export class MultiIndex implements Disposable {
     return names
   }
 
-  #read(offset: number, length: number): Buffer {
+  #read(offset: number, length: number, room?: Buffer): Buffer {
     if (this.#isClosed) throw new Error('the merged index is closed')
-    const bytes = Buffer.allocUnsafeSlow(length)
+    const bytes = roomFor(length, room)
     let done = 0
     while (done < length) {
       const count = readSync(this.#fd, bytes, done, length - done, offset + done)

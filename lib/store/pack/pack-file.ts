@@ -9,6 +9,8 @@ import {
   type PackFooter,
   PackIndex,
   readRow,
+  roomFor,
+  type TrailerReader,
 } from './pack-index.js'
 import { areCodedSizes, decodeSegmentHeader, segmentHeaderBytes } from './segment.js'
 
@@ -203,10 +205,15 @@ export class PackFile {
     throw this.#invalid('no end mark in front of the trailer')
   }
 
-  #trailerReader(): (offset: number, length: number) => Buffer {
+  #trailerReader(): TrailerReader {
     const { offset: start, bytes } = this.#footer
-    if (bytes > wholeTrailerBytes)
-      return (offset, length) => this.read(start + offset, length)
+    if (bytes > wholeTrailerBytes) {
+      return (offset, length, room) => {
+        const part = roomFor(length, room)
+        this.readInto(part, start + offset)
+        return part
+      }
+    }
     const whole = this.read(start, bytes)
     this.#checkCrc(crc32(whole))
     return (offset, length) => whole.subarray(offset, offset + length)

@@ -32,6 +32,8 @@ export const rowBytes = 20
 /** Most bits of a hash that a fan-out distinguishes. */
 export const maxFanOutBits = 20
 
+const roomBytes = 4096
+
 /** Decodes a row; throws InvalidObjectError for an unknown type or codec. */
 export function readRow(rows: Buffer, at: number, digest: Digest): PackPlace {
   const codec = codecs[rows.readUInt8(at + 1)]
@@ -59,8 +61,19 @@ export type PackFooter = {
   readonly crc: number
 }
 
-/** Reads bytes of the trailer: offsets count from its first table. */
-export type TrailerReader = (offset: number, length: number) => Buffer
+/**
+ * Reads bytes of the trailer: offsets count from its first table.
+ *
+ * They may be put into `room`, where that is given and large enough.
+ */
+export type TrailerReader = (offset: number, length: number, room?: Buffer) => Buffer
+
+/** Room for some bytes: what is lent, where it is large enough. */
+export function roomFor(length: number, room: Buffer | undefined): Buffer {
+  return room !== undefined && length <= room.length
+    ? room.subarray(0, length)
+    : Buffer.allocUnsafeSlow(length)
+}
 
 /** One algorithm's table: where its parts lie. */
 export type IndexTable = {
@@ -123,6 +136,9 @@ export class SortedTables {
   readonly #rowBytes: number
   readonly #byAlgorithm: (IndexTable | undefined)[] = []
   readonly #fanOuts: (Buffer | undefined)[] = []
+  // A buffer for each look-up would cost more than the reading.
+  readonly #hashRoom = Buffer.allocUnsafeSlow(roomBytes)
+  readonly #rowRoom = Buffer.allocUnsafeSlow(roomBytes)
 
   /**
    * Reads the table headers; throws InvalidObjectError.
@@ -154,7 +170,7 @@ export class SortedTables {
   }
 
   /**
-   * Finds the rows of a digest.
+   * Finds the rows of a digest; they are lost with the next call.
    *
    * @param digest - the binary form
    */
@@ -170,7 +186,11 @@ export class SortedTables {
       throw invalid(this.#where, 'the fan-out does not ascend')
     if (from === to) return undefined
     const width = table.hashBytes
-    const hashes = this.#read(table.hashesAt + from * width, (to - from) * width)
+    const hashes = this.#read(
+      table.hashesAt + from * width,
+      (to - from) * width,
+      this.#hashRoom,
+    )
     const first = searchHash(hashes, width, digest, key)
     if (first === -1) return undefined
     let last = first
@@ -178,6 +198,7 @@ export class SortedTables {
     return this.#read(
       table.rowsAt + (from + first) * this.#rowBytes,
       (last - first) * this.#rowBytes,
+      this.#rowRoom,
     )
   }
 

@@ -13,7 +13,7 @@ const lengthBytes = 4
 const maxFrameBytes = frameBytes + (frameBytes >> 7) + 1024
 
 /** Frames of a payload. */
-export function frameCount(size: number): number {
+function frameCount(size: number): number {
   return Math.ceil(size / frameBytes)
 }
 
