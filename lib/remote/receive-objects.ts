@@ -186,6 +186,7 @@ class Receiver {
     await using writer = await this.#session.stream({
       type,
       algorithm: algorithmOf(digest),
+      size,
     })
     for (let left = size; left > 0; ) {
       const chunk = await this.#peer.readPart(Math.min(left, fileChunkBytes), {

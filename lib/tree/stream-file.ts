@@ -22,7 +22,7 @@ export async function streamFile(
   { onBytes, signal }: StreamOptions,
 ): Promise<ObjectLink> {
   const chunk = Buffer.allocUnsafeSlow(chunkBytes)
-  await using writer = await session.stream({ type: 'file' })
+  await using writer = await session.stream({ type: 'file', size: file.size })
   let length: number
   do {
     signal?.throwIfAborted()
