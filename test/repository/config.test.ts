@@ -41,7 +41,7 @@ t.test('refuses what it does not know, and names it', async t => {
   const cases: [unknown, RegExp][] = [
     [{ ...valid, version: 2 }, /version: expected 1, found 2/],
     [{ ...valid, version: 2, more: true }, /version: expected 1, found 2/],
-    [{ ...valid, layout: 'packed' }, /layout: expected loose, found "packed"/],
+    [{ ...valid, layout: 'packed' }, /layout: expected loose, pack, found "packed"/],
     [{ ...valid, algorithm: 'md5' }, /algorithm: expected .*blake3, found "md5"/],
     [{ ...valid, algorithm: 5 }, /algorithm: .* found 5/],
     [{ ...valid, compression: 'lzma' }, /compression: expected none, found "lzma"/],
