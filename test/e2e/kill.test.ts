@@ -15,7 +15,7 @@ const random = seededRandom(seed)
 type Victim = 'client' | 'server'
 type Direction = 'push' | 'pull'
 
-t.setTimeout(rounds * 120_000)
+t.setTimeout(rounds * 300_000)
 t.comment(`seed ${seed}, ${rounds} rounds each`)
 
 for (const direction of ['push', 'pull'] as const) {
