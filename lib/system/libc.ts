@@ -36,6 +36,29 @@ export function bind<Values extends readonly unknown[]>(
   }
 }
 
+/**
+ * Finds a function of the C library for inner loops: it returns what C returns, with
+ * errno left in lastErrno(). Undefined where the library is missing or lacks it.
+ */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- callers state what C takes
+export function findFunction<Values extends readonly unknown[]>(
+  prototype: string,
+): ((...values: Values) => number) | undefined {
+  try {
+    return findLibrary()?.libc.func(prototype) as
+      | ((...values: Values) => number)
+      | undefined
+  } catch {
+    // An older C library: the loader throws what it likes.
+    return undefined
+  }
+}
+
+/** The error number that the last native call of this thread left. */
+export function lastErrno(): number | undefined {
+  return findLibrary()?.koffi.errno()
+}
+
 /** As bind, for a call that may take long: it runs in a thread of its own. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- callers state what C takes
 export function bindAsync<Values extends readonly unknown[]>(
