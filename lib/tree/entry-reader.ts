@@ -1,6 +1,7 @@
 import { type BigIntStats, readlinkSync } from 'node:fs'
 import { type EntryKind, findKindOfStat } from '../object/file-mode.js'
 import type { Xattr } from '../object/header.js'
+import type { ModificationTime } from '../object/modification-times.js'
 import type { StoreSession } from '../store/object-store.js'
 import { hasNativeCalls } from '../system/libc.js'
 import type { XattrTarget } from '../system/xattr.js'
@@ -8,6 +9,7 @@ import type { HardLinkTable } from './hard-link-table.js'
 import { HeaderCache } from './header-cache.js'
 import { maxWholeBytes, type ObjectBatch } from './object-batch.js'
 import type { PendingContent, Slot } from './pending-directory.js'
+import { PlainFileReader } from './plain-file.js'
 import { makeHeader, readXattrs } from './source-header.js'
 import type { NamedPlace, SourcePlace } from './source-place.js'
 import { callAt, changedError, notRepresentable } from './source-problem.js'
@@ -23,6 +25,13 @@ export type ReadEntry = {
   readonly content: PendingContent
   /** Content bytes that had to be read for it. */
   readonly bytes: number
+}
+
+/** A plain file that waits in the batch. */
+export type ReadPlainFile = {
+  readonly content: PendingContent
+  readonly bytes: number
+  readonly modified: ModificationTime
 }
 
 /** What an EntryReader reads with. */
@@ -43,6 +52,7 @@ export class EntryReader {
   readonly hasXattrs = hasNativeCalls()
   readonly #parts: EntryReaderParts
   readonly #headers: HeaderCache
+  readonly #plain = PlainFileReader.find()
 
   constructor(parts: EntryReaderParts) {
     this.#parts = parts
@@ -65,6 +75,26 @@ export class EntryReader {
   /** Hands on the header of an entry. */
   addHeader(place: NamedPlace, { stat, xattrs }: Moment): Slot {
     return this.#headers.add(makeHeader(place, stat, xattrs))
+  }
+
+  /**
+   * Reads a small file of an open folder if it is one that needs no care; undefined
+   * otherwise, and then nothing is known of it.
+   */
+  readPlain(folder: number, name: Buffer): ReadPlainFile | undefined {
+    const plain = this.#plain
+    const { batch } = this.#parts
+    const payload = plain?.read(folder, name, length =>
+      length > maxWholeBytes ? undefined : batch.room(length),
+    )
+    if (plain === undefined || payload === undefined) return undefined
+    const { mode, uid, gid, modifiedSeconds, modifiedNanoseconds } = plain.state
+    const header = this.#headers.addPlain(mode, uid, gid)
+    return {
+      content: { kind: 'regular', header, file: batch.addFile(payload) },
+      bytes: payload.length,
+      modified: { seconds: modifiedSeconds, nanoseconds: modifiedNanoseconds },
+    }
   }
 
   /** Reads what is no directory; undefined for a file that is too large for a batch. */

@@ -1,3 +1,4 @@
+import { findModeOfStat } from '../object/file-mode.js'
 import { encodeHeader, type Header } from '../object/header.js'
 import type { ObjectBatch } from './object-batch.js'
 import type { Slot } from './pending-directory.js'
@@ -8,6 +9,7 @@ const maxHeaders = 8192
 export class HeaderCache {
   readonly #batch: ObjectBatch
   readonly #slots = new Map<string, Slot>()
+  #last = { mode: -1, uid: -1, gid: -1, slot: undefined as Slot | undefined }
 
   constructor(batch: ObjectBatch) {
     this.#batch = batch
@@ -23,6 +25,19 @@ export class HeaderCache {
     if (this.#slots.size >= maxHeaders) this.#slots.clear()
     const slot = this.#batch.addHeader(encodeHeader(header))
     this.#slots.set(key, slot)
+    return slot
+  }
+
+  /** As add, for a regular file without attributes, by what stat(2) says of it. */
+  addPlain(stMode: number, uid: number, gid: number): Slot {
+    const last = this.#last
+    if (last.slot && last.mode === stMode && last.uid === uid && last.gid === gid) {
+      return last.slot
+    }
+    const mode = findModeOfStat(stMode)
+    if (mode === undefined) throw new Error(`no file has mode ${stMode.toString(8)}`)
+    const slot = this.add({ mode, rdev: 0, uid, gid, xattrs: [] })
+    this.#last = { mode: stMode, uid, gid, slot }
     return slot
   }
 }

@@ -1,22 +1,23 @@
 import { readdirSync } from 'node:fs'
 
-/** A name in a folder, and whether it was one of a folder when it was listed. */
-export type SourceName = { readonly name: Buffer; readonly isDirectory: boolean }
+/** A name in a folder, and what it named when the folder was listed. */
+export type SourceName = {
+  readonly name: Buffer
+  readonly kind: 'directory' | 'regular' | 'other'
+}
 
 /** Lists a folder in stored order: folders first, then all others, each by name bytes. */
 export function readNames(path: Buffer): readonly SourceName[] {
-  const folders: Buffer[] = []
-  const others: Buffer[] = []
+  const folders: SourceName[] = []
+  const others: SourceName[] = []
   for (const entry of readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) {
-    if (entry.isDirectory()) folders.push(entry.name)
-    else others.push(entry.name)
+    const { name } = entry
+    if (entry.isDirectory()) folders.push({ name, kind: 'directory' })
+    else others.push({ name, kind: entry.isFile() ? 'regular' : 'other' })
   }
-  return [
-    ...folders.toSorted(compareNames).map(name => ({ name, isDirectory: true })),
-    ...others.toSorted(compareNames).map(name => ({ name, isDirectory: false })),
-  ]
+  return [...folders.toSorted(compareNames), ...others.toSorted(compareNames)]
 }
 
-function compareNames(one: Buffer, other: Buffer): number {
-  return Buffer.compare(one, other)
+function compareNames(one: SourceName, other: SourceName): number {
+  return Buffer.compare(one.name, other.name)
 }

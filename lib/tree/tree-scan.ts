@@ -1,4 +1,4 @@
-import { type BigIntStats, fstatSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import { SourceChangedError } from '../errors.js'
 import type { DirectoryLink } from '../object/directory.js'
 import { findNameProblem } from '../object/entry-name.js'
@@ -93,7 +93,7 @@ class TreeScan implements Disposable {
   async run(): Promise<ScannedTree> {
     this.#options.signal?.throwIfAborted()
     const root = this.#readDirectory(this.#root)
-    this.#countEntry(root.moment.stat)
+    this.#countEntry(splitTime(root.moment.stat.mtimeNs))
     this.#levels.push(root.level)
     for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
       const streaming = this.#step(level)
@@ -135,7 +135,7 @@ class TreeScan implements Disposable {
       return undefined
     }
     try {
-      if (!next.isDirectory) return this.#visit(level, next.name)
+      if (next.kind !== 'directory') return this.#visit(level, next)
       this.#enter(level, next.name)
     } catch (error) {
       this.#report(error)
@@ -161,7 +161,7 @@ class TreeScan implements Disposable {
       header: this.#reader.addHeader(place, inner.moment),
       directory: inner.level.directory.slot,
     })
-    this.#countEntry(inner.moment.stat)
+    this.#countEntry(splitTime(inner.moment.stat.mtimeNs))
     this.#levels.push(inner.level)
   }
 
@@ -192,13 +192,25 @@ class TreeScan implements Disposable {
     return { moment, level: { folder, directory, names, next: 0 } }
   }
 
-  #visit(level: Level, name: Buffer): Promise<void> | undefined {
+  #visit(level: Level, { name, kind }: SourceName): Promise<void> | undefined {
+    if (kind === 'regular' && this.#visitPlain(level, name)) return undefined
     const place = { folder: level.folder, name, path: this.#descent.path(name) }
     checkName(place)
     const entry = retryWhileChanging(() => this.#reader.read(place))
     if (entry === undefined) return this.#visitLarge(level, place)
     this.#addEntry(level, name, entry)
     return undefined
+  }
+
+  #visitPlain(level: Level, name: Buffer): boolean {
+    if (findNameProblem(name) !== undefined) return false
+    const entry = this.#reader.readPlain(this.#descent.fd, name)
+    if (entry === undefined) return false
+    level.directory.add(name, entry.content)
+    this.#progress.files++
+    this.#progress.bytes += entry.bytes
+    this.#countEntry(entry.modified)
+    return true
   }
 
   async #visitLarge(level: Level, place: SourcePlace): Promise<void> {
@@ -220,13 +232,13 @@ class TreeScan implements Disposable {
     this.#hardLinks.add(stat, this.#progress.entries, content)
     if (content.kind === 'regular') this.#progress.files++
     this.#progress.bytes += bytes
-    this.#countEntry(stat)
+    this.#countEntry(splitTime(stat.mtimeNs))
   }
 
-  #countEntry(stat: BigIntStats): void {
+  #countEntry(modified: ModificationTime): void {
     this.#progress.entries++
     this.#batch.countEntry()
-    this.#times?.add(splitTime(stat.mtimeNs))
+    this.#times?.add(modified)
   }
 
   #reportProgress(bytesUnderWay = 0): void {
