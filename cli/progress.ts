@@ -77,8 +77,9 @@ class ProgressBar implements Progress {
     if (this.#drawn !== undefined && now - this.#drawn < redrawMilliseconds) return
     this.#drawn = now
     const line = describeProgress(this.#work, state, (now - this.#started) / 1000)
-    // One column less: a full line would wrap and could not be redrawn.
-    const columns = Math.max(20, (this.#stream.columns ?? 80) - 1)
+    // Some terminals tell no width, or 0. One column less than it: a full line would wrap
+    // and could not be redrawn.
+    const columns = Math.max(20, (this.#stream.columns || 80) - 1)
     this.#stream.write(`\r${line.slice(0, columns)}\x1b[K`)
   }
 

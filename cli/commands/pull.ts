@@ -14,7 +14,7 @@ export async function pull(
   { as }: TransferFlags,
 ): Promise<void> {
   const repository = await context.repository()
-  await using remote = await openRemote(repository, place.remote)
+  await using remote = await openRemote(context, place.remote)
   await runTransfer(context, `pulling ${place.tag}`, remote, async progress =>
     pullTag(remote, repository, {
       tag: place.tag,

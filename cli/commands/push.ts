@@ -14,7 +14,7 @@ export async function push(
   { as }: TransferFlags,
 ): Promise<void> {
   const repository = await context.repository()
-  await using remote = await openRemote(repository, place.remote)
+  await using remote = await openRemote(context, place.remote)
   await runTransfer(context, `pushing ${place.tag}`, remote, async progress =>
     pushTag(remote, repository, {
       ref: place.tag,

@@ -23,6 +23,7 @@ export async function quickstart(
     await report(context, { source, runner, proof })
     if (!proof.identical) context.finishWith(1)
   } finally {
+    context.output.note(`removing ${folder}`)
     removeTree(Buffer.from(folder))
   }
 }

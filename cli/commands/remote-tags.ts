@@ -5,8 +5,7 @@ import { openRemote } from './transfer.js'
 
 /** `cairn remote tags REMOTE` */
 export async function remoteTags(context: CommandContext, name: string): Promise<void> {
-  const repository = await context.repository()
-  await using remote = await openRemote(repository, name)
+  await using remote = await openRemote(context, name)
   const tags = await remote.listTags({ signal: context.signal })
   await context.output.result(
     {

@@ -2,7 +2,6 @@ import type { Descriptor } from '../../lib/object/descriptor.js'
 import { ProgressMeter } from '../../lib/remote/progress-meter.js'
 import { RemoteObjectStore } from '../../lib/remote/remote-object-store.js'
 import { parseRemoteUrl } from '../../lib/repository/remote-url.js'
-import type { Repository } from '../../lib/repository/repository.js'
 import type { CommandContext } from '../context.js'
 import { objectMembers } from '../documents.js'
 import { counted, formatBytes } from '../text.js'
@@ -26,13 +25,13 @@ const readMilliseconds = 100
 
 /** Opens a remote by its name or URL; the caller disposes it. */
 export async function openRemote(
-  repository: Repository,
+  context: CommandContext,
   remote: string,
 ): Promise<RemoteObjectStore> {
-  // No name of a remote holds a colon, every URL does.
+  // No name of a remote holds a colon, every URL does, and needs no repository here.
   const url = remote.includes(':')
     ? parseRemoteUrl(remote)
-    : (await repository.remotes.get(remote)).url
+    : (await (await context.repository()).remotes.get(remote)).url
   return new RemoteObjectStore(url)
 }
 

@@ -1,0 +1,90 @@
+import { CommanderError } from 'commander'
+import t from 'tap'
+import { describeFailure, Interruption, StepFailedError } from '../../cli/failure.js'
+import { BrokenPipeError } from '../../cli/output.js'
+import { resolveSettings } from '../../cli/settings.js'
+import { TagNotFoundError } from '../../lib/errors.js'
+
+const settings = resolveSettings({ repo: '/repo' }, {}, '/home/u')
+
+t.test('takes code, facts and exit code of the library’s errors', async t => {
+  t.match(
+    describeFailure(new TagNotFoundError('no tag a', { name: 'a' }), settings, undefined),
+    {
+      code: 'tag_not_found',
+      message: 'no tag a',
+      facts: { name: 'a' },
+      exitCode: 3,
+      hint: /tag list/,
+    },
+  )
+})
+
+t.test('sorts errors of the system by what one can do about them', async t => {
+  for (const [errno, code, exitCode] of [
+    ['ENOSPC', 'storage_full', 8],
+    ['EDQUOT', 'storage_full', 8],
+    ['EACCES', 'access_refused', 6],
+    ['EROFS', 'access_refused', 6],
+    ['ENOENT', 'system_error', 3],
+    ['EADDRINUSE', 'system_error', 4],
+    ['EIO', 'system_error', 1],
+  ] as const) {
+    const error = Object.assign(new Error(`${errno}: bad`), {
+      code: errno,
+      errno: -1,
+      path: '/p',
+    })
+    t.match(describeFailure(error, settings, undefined), {
+      code,
+      exitCode,
+      facts: { errno, path: '/p' },
+    })
+  }
+})
+
+t.test('asks to report what nobody expected', async t => {
+  for (const error of [new TypeError('x is undefined'), 'text']) {
+    t.match(describeFailure(error, settings, undefined), {
+      code: 'unexpected',
+      exitCode: 1,
+      message: /^unexpected error: /,
+      hint: /report/,
+    })
+  }
+})
+
+t.test('calls whatever an interruption broke an interruption', async t => {
+  const reason = new Interruption('SIGINT')
+  t.match(describeFailure(new Error('socket closed'), settings, reason), {
+    code: 'interrupted',
+    exitCode: 130,
+  })
+})
+
+t.test('says nothing about a closed pipe', async t => {
+  t.match(describeFailure(new BrokenPipeError(), settings, undefined), {
+    silent: true,
+    exitCode: 141,
+  })
+})
+
+t.test('makes one line of wrong usage', async t => {
+  const error = new CommanderError(
+    1,
+    'commander.x',
+    'error: Bad flag\n(Did you mean this?)',
+  )
+  t.match(describeFailure(error, settings, undefined), {
+    message: 'bad flag (Did you mean this?)',
+    exitCode: 2,
+  })
+})
+
+t.test('names the step of quickstart that failed', async t => {
+  t.match(describeFailure(new StepFailedError('cairn push', 7), settings, undefined), {
+    code: 'step_failed',
+    facts: { command: 'cairn push', exitCode: 7 },
+    exitCode: 1,
+  })
+})
