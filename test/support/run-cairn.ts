@@ -81,7 +81,12 @@ export function startCairn(
     uid,
     gid,
   } = options
-  return spawn(process.execPath, [cairnPath, ...args], {
+  // What tap loads into every child writes records when it ends: another user may not.
+  const [command, first] =
+    uid === undefined
+      ? [process.execPath, []]
+      : ['env', ['-u', 'NODE_OPTIONS', process.execPath]]
+  return spawn(command, [...first, cairnPath, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,

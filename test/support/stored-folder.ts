@@ -1,7 +1,8 @@
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { cairn } from './run-cairn.js'
+import { storeApplication } from '../../lib/tree/store-application.js'
+import { makeRepository } from './scratch-repository.js'
 
 /** A folder with unusual names, and a repository that has it under the tag `app`. */
 export type StoredFolder = {
@@ -16,16 +17,20 @@ export const rudeName = Buffer.from('\xff\x1b[31mrude', 'latin1')
 /** How it is shown. */
 export const rudeText = '\\xff\\x1b[31mrude'
 
-/** Makes the folder in the test's own one, and stores it through the command line. */
+/** Makes the folder in the test's own one, and stores it. */
 export async function storeFolder(t: Test): Promise<StoredFolder> {
   const folder = t.testdir()
   const source = join(folder, 'source')
-  const repo = join(folder, 'repo')
   makeSource(source)
-  expectSuccess(t, await cairn(['init'], { repo }))
-  const stored = await cairn(['store', source, '-t', 'app', '--quiet'], { repo })
-  expectSuccess(t, stored)
-  return { folder, source, repo, digest: stored.stdout.trim() }
+  const repository = await makeRepository(folder)
+  await using session = await repository.begin({
+    purpose: 'store',
+    publishing: 'gradual',
+  })
+  const { descriptor } = await storeApplication(source, session.objects)
+  await session.objects.publish([descriptor.digest])
+  await repository.tags.set('app', descriptor)
+  return { folder, source, repo: repository.root, digest: descriptor.digest }
 }
 
 function makeSource(source: string): void {
@@ -35,11 +40,4 @@ function makeSource(source: string): void {
   writeFileSync(join(source, 'run'), '#!/bin/sh\n', { mode: 0o755 })
   writeFileSync(Buffer.concat([Buffer.from(`${source}/`), rudeName]), 'rude')
   symlinkSync('etc/name', join(source, 'link'))
-}
-
-function expectSuccess(
-  t: Test,
-  { code, stderr }: { readonly code: number | null; readonly stderr: string },
-): void {
-  t.equal(code, 0, stderr)
 }
