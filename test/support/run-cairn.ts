@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The built program: `node` runs it. */
-const cairnPath = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
+export const cairnPath = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
 
 /** How a run of the program ended. */
 export type Outcome = {
