@@ -1,9 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { RepositoryNotFoundError } from '../errors.js'
-import { openLooseStore } from '../store/loose-store.js'
 import type { ObjectStore } from '../store/object-store.js'
-import { openPackStore } from '../store/pack/pack-store.js'
 import { isErrno } from '../system/errno.js'
 import { type FileCalls, systemFileCalls } from '../system/file-calls.js'
 import type { RepositoryConfig } from './config.js'
@@ -37,7 +35,12 @@ export async function openRepository(
   const config = findRepositoryConfig(real)
   if (config === undefined) throw notFound(real, 'it is no repository')
   const paths = repositoryPaths(real)
-  const repository = new Repository(paths, config, openStore(paths.root, config), calls)
+  const repository = new Repository(
+    paths,
+    config,
+    await openStore(paths.root, config),
+    calls,
+  )
   if (access === 'write') await repository.sweep()
   return repository
 }
@@ -51,12 +54,17 @@ function realRoot(path: string): string {
   }
 }
 
-function openStore(root: string, { layout }: RepositoryConfig): ObjectStore {
+// A layout's code is loaded with the first repository that has it: a command that lives
+// for moments would spend half its time on the other one.
+async function openStore(
+  root: string,
+  { layout }: RepositoryConfig,
+): Promise<ObjectStore> {
   switch (layout) {
     case 'loose':
-      return openLooseStore(root)
+      return (await import('../store/loose-store.js')).openLooseStore(root)
     case 'pack':
-      return openPackStore(root)
+      return (await import('../store/pack/pack-store.js')).openPackStore(root)
     default:
       return layout satisfies never
   }
