@@ -15,8 +15,8 @@ import { putApplication, putDirectory, putHeader } from '../../lib/store/typed-o
 import { makeRepositoryWith } from '../support/golden-repository.js'
 
 const peers = 20
-const filesInTree = 150
-const largeFileBytes = 4 * 1024 * 1024
+const filesInTree = 60
+const largeFileBytes = 3 * 1024 * 1024
 const mostMemoryKiB = 300 * 1024
 const script = fileURLToPath(new URL('../support/serve-folder.js', import.meta.url))
 
