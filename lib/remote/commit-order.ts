@@ -14,7 +14,7 @@ export type CommitStep =
   | { readonly kind: 'held'; readonly held: HeldObject }
 
 const maxSteps = 256
-const maxBytes = 512 * 1024
+const maxBytes = 256 * 1024
 
 /** Commits objects in the order in which they are added, small ones in batches. */
 export class CommitOrder {

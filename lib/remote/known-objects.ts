@@ -13,7 +13,8 @@ type Known = Pick<Descriptor, 'type' | 'size'> & {
   readonly totals: SubObjectTotals | undefined
 }
 
-const maxRemembered = 65_536
+// What is forgotten costs a look into the store when it is named again.
+const maxRemembered = 4096
 const batch = 1024
 
 /**
@@ -37,8 +38,10 @@ export class KnownObjects {
   /** Notes an object that was received and will be committed with the next flush. */
   addReceived(descriptor: Descriptor): void {
     const { digest, type, size, subObjectCount, subObjectsSize } = descriptor
-    const totals = { subObjectCount, subObjectsSize }
-    if (type === 'directory') this.#received.set(digest, totals)
+    // Files and headers, by far the most, share one value.
+    const isLeaf = type === 'file' || type === 'header'
+    const totals = isLeaf ? noSubObjects : { subObjectCount, subObjectsSize }
+    if (!isLeaf) this.#received.set(digest, totals)
     this.#remembered.set(digest, { type, size, totals })
   }
 

@@ -163,7 +163,9 @@ class Receiver {
       const missing = await this.#findMissing(dependencies)
       if (missing.length === 0) {
         const { digest, type } = descriptor
-        this.#commits.add({ kind: 'whole', digest, type, payload })
+        // A view would keep alive all that the socket gave along with it.
+        const own = Buffer.from(payload)
+        this.#commits.add({ kind: 'whole', digest, type, payload: own })
         this.#complete(descriptor)
       } else await this.#hold(descriptor, payload, missing)
     }

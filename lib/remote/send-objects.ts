@@ -40,10 +40,10 @@ export type SendResult = {
 /** Wants that a peer may have outstanding; more are refused. */
 export const maxOutstanding = 256
 
-const maxBatchBytes = 256 * 1024
+const maxBatchBytes = 128 * 1024
 const maxWriteBytes = 64 * 1024
 // Of object bytes a sender keeps few: there may be many sessions, and more where they came from.
-const maxUnwrittenBytes = 256 * 1024
+const maxUnwrittenBytes = 128 * 1024
 
 /**
  * Serves the objects that the peer asks for, until it says that it is done (format

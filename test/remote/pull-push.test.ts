@@ -7,17 +7,23 @@ import {
   readdirSync,
   statSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { AlgorithmName } from '../../lib/object/algorithm.js'
-import type { Descriptor } from '../../lib/object/descriptor.js'
+import { type Descriptor, encodeDescriptor } from '../../lib/object/descriptor.js'
 import { ProgressMeter } from '../../lib/remote/progress-meter.js'
 import { pull } from '../../lib/remote/pull.js'
 import { push } from '../../lib/remote/push.js'
 import { RemoteObjectStore } from '../../lib/remote/remote-object-store.js'
 import type { Repository } from '../../lib/repository/repository.js'
-import { putApplication, putDirectory, putHeader } from '../../lib/store/typed-object.js'
+import {
+  getApplication,
+  putApplication,
+  putDirectory,
+  putHeader,
+} from '../../lib/store/typed-object.js'
 import { createServer } from '../../server/cairn-server.js'
 import type { LogEntry } from '../../server/log-entry.js'
 import { makeRepository, storeSmallTree } from '../support/scratch-repository.js'
@@ -156,6 +162,18 @@ t.test('keeps the old tag when there is nothing to pull, or it is aborted', asyn
   })
   t.same(await third.tags.get('one'), old)
   t.same(await findings(third), [])
+})
+
+t.test('pulls and pushes nothing but applications', async t => {
+  const { near, far, third, remote } = await start(t)
+  const { digest } = await storeFile(near, 'one', randomBytes(10))
+  const { rootDirectory } = await getApplication(near.objects, digest)
+  const pushing = push(remote, near, { ref: rootDirectory.digest, as: 'folder' })
+  await t.rejects(pushing, { code: 'wrong_object_type' })
+  // The original tags anything.
+  const tagFile = encodeDescriptor({ type: 'directory', ...rootDirectory })
+  writeFileSync(join(far.root, 'refs/tags/folder'), tagFile)
+  await t.rejects(pull(remote, third, { tag: 'folder' }), { code: 'wrong_object_type' })
 })
 
 t.test('asks again for an object that was cut short here', async t => {

@@ -180,6 +180,17 @@ t.test('stops at once when the signal aborts, wherever it is', async t => {
   }
 })
 
+t.test('shows only the start of a long refusal of an upgrade', async t => {
+  const store = await makeStore(goldenObjects())
+  await using server = await answering(answer('500 Oops', 'x'.repeat(100_000)))
+  await using remote = new RemoteObjectStore(server.url)
+  await t.rejects(remote.push(application, store), {
+    code: 'remote_refused',
+    facts: { status: 500 },
+    message: /: x{512}$/,
+  })
+})
+
 t.test('refuses to push or tag what is no application', async t => {
   const file = forge('file', Buffer.from('bare'))
   const store = await makeStore([{ type: 'file', payload: file.payload }])
