@@ -2,7 +2,7 @@ import type { Descriptor } from '../object/descriptor.js'
 import type { ObjectReader } from '../store/object-store.js'
 import type { ClosureProblem, Reference } from './closure-problem.js'
 import { ClosureReader, contradicted, type ProblemSink } from './closure-reader.js'
-import { SeenObjects } from './seen-objects.js'
+import { type ObjectMemory, SeenObjects } from './seen-objects.js'
 
 /** Objects in one batch that a walk yields, about. */
 export const batchObjects = 256
@@ -18,12 +18,17 @@ export type FrontierOptions = {
    * InvalidObjectError, WrongObjectTypeError, LimitExceededError.
    */
   readonly onProblem?: ProblemSink
+  /**
+   * Remembers what was met, for this walk and others; what it has met before is passed
+   * over, with what only that leads to.
+   */
+  readonly memory?: ObjectMemory
 }
 
 /** What both orders share: what was met, what is passed over, what is reported. */
 export class ClosureFrontier {
   readonly reader: ClosureReader
-  readonly #seen = new SeenObjects()
+  readonly #seen: ObjectMemory
   readonly #prune: (descriptor: Descriptor) => boolean
   readonly #signal: AbortSignal | undefined
   readonly #report: ProblemSink
@@ -33,6 +38,7 @@ export class ClosureFrontier {
     this.reader = new ClosureReader(reader, this.#report)
     this.#prune = options.prune ?? (() => false)
     this.#signal = options.signal
+    this.#seen = options.memory ?? new SeenObjects()
   }
 
   throwIfAborted(): void {

@@ -2,14 +2,19 @@ import type { Descriptor } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
 import { objectTypeByte } from '../object/object-type.js'
 
+/** Remembers which objects a walk has met. */
+export type ObjectMemory = {
+  /** Notes an object: `new`, `same` as before, or `other` type or size than before. */
+  add(descriptor: Descriptor): 'new' | 'same' | 'other'
+}
+
 /**
  * The objects that a walk has met, each with the type and size under which it was met
  * first.
  */
-export class SeenObjects {
+export class SeenObjects implements ObjectMemory {
   readonly #links = new Map<Digest, number>()
 
-  /** Notes an object: `new`, `same` as before, or `other` type or size than before. */
   add(descriptor: Descriptor): 'new' | 'same' | 'other' {
     const link = linkOf(descriptor)
     const before = this.#links.get(descriptor.digest)
