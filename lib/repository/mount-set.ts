@@ -65,6 +65,7 @@ export class MountSet {
   }
 
   async #checkApplication(digest: Digest): Promise<void> {
+    this.#objects.refresh?.()
     const [info] = await this.#objects.stat([digest])
     if (info === undefined) {
       throw new ObjectNotFoundError(`no object ${digest}`, { digest })

@@ -26,6 +26,7 @@ export async function checkTaggable(
       { digest, expected: 'application', found: type },
     )
   }
+  objects.refresh?.()
   const [info] = await objects.stat([digest])
   if (info === undefined) throw incomplete(descriptor, descriptor)
   const application = await getApplication(objects, digest)

@@ -57,6 +57,12 @@ export interface ObjectReader {
    * InvalidArgumentError for a range below 0. The caller disposes it, or reads it.
    */
   open(digest: Digest, range?: ByteRange): Promise<ObjectStream>
+
+  /**
+   * Forgets what may have been removed meanwhile by others; called under the repository's
+   * exclusive lock before something new may name an object. Absent where nothing is kept.
+   */
+  refresh?(): void
 }
 
 /** A place where objects live. */

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { basename } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { CorruptObjectError, InvalidObjectError } from '../../errors.js'
 import { type Digest, digestBytes } from '../../object/digest.js'
@@ -60,6 +61,11 @@ export class PackFile {
       closeSync(fd)
       throw error
     }
+  }
+
+  /** The file name. */
+  get name(): string {
+    return basename(this.path)
   }
 
   /** Where the last segment ends: the end mark stands there, then the trailer. */

@@ -3,6 +3,13 @@ import { join } from 'node:path'
 import { type CairnError, InvalidObjectError } from '../../errors.js'
 import { type Digest, digestBytes } from '../../object/digest.js'
 import { isErrno } from '../../system/errno.js'
+import {
+  type CondemnedList,
+  condemnedName,
+  noneCondemned,
+  type Purpose,
+  readCondemnedList,
+} from './condemned-list.js'
 import { identityOf, MultiIndex, multiName } from './multi-index.js'
 import { PackFile } from './pack-file.js'
 import type { PackPlace } from './pack-format.js'
@@ -35,6 +42,8 @@ export class PackFolder implements Disposable {
   #multi: MultiIndex | undefined
   #covered: ReadonlySet<string> = new Set()
   #uncovered: readonly PackFile[] = []
+  #condemned: CondemnedList = noneCondemned
+  #condemnedIdentity: string | undefined
   #listedAt = 0
   #changedAt = -1
   #changes = 0
@@ -64,26 +73,56 @@ export class PackFolder implements Disposable {
     return this.#changes
   }
 
-  /** Finds an object among the packs known so far. */
-  find(digest: Digest): FoundObject | undefined {
+  /** What a garbage collector has condemned. */
+  get condemned(): CondemnedList {
+    return this.#condemned
+  }
+
+  /**
+   * Finds an object among the packs known so far.
+   *
+   * What is condemned is absent to who wants to rely on it in something new (`store`);
+   * what is in the trash is absent to readers, too; `collect` finds all that lies there.
+   */
+  find(digest: Digest, purpose: Purpose = 'read'): FoundObject | undefined {
+    if (purpose === 'collect' && this.#condemned.generations.length > 0) {
+      // A copy that is to stay comes first, then one that readers may still be using.
+      const kept = this.find(digest, 'store') ?? this.find(digest, 'read')
+      if (kept !== undefined) return kept
+    }
     const binary = digestBytes(digest)
     for (const pack of this.#uncovered) {
       const place = pack.findBinary(digest, binary)
-      if (place !== undefined) return { pack, place }
+      if (place !== undefined && !this.#hides(pack, binary, purpose)) {
+        return { pack, place }
+      }
     }
-    return this.#multi && this.#findCovered(this.#multi, digest, binary)
+    return this.#multi && this.#findCovered(this.#multi, { digest, binary, purpose })
   }
 
   /** Finds an object, looking into the folder again before it says that there is none. */
-  findFresh(digest: Digest): FoundObject | undefined {
-    return this.find(digest) ?? (this.refresh() ? this.find(digest) : undefined)
+  findFresh(digest: Digest, purpose: Purpose = 'read'): FoundObject | undefined {
+    return (
+      this.find(digest, purpose) ??
+      (this.refresh() ? this.find(digest, purpose) : undefined)
+    )
   }
 
   /** Finds objects in order, looking into the folder again at most once. */
-  findAll(digests: readonly Digest[]): (FoundObject | undefined)[] {
-    const found = digests.map(digest => this.find(digest))
+  findAll(
+    digests: readonly Digest[],
+    purpose: Purpose = 'read',
+  ): (FoundObject | undefined)[] {
+    const found = digests.map(digest => this.find(digest, purpose))
     if (found.every(Boolean) || !this.refresh()) return found
-    return digests.map((digest, index) => found[index] ?? this.find(digest))
+    return digests.map((digest, index) => found[index] ?? this.find(digest, purpose))
+  }
+
+  /** The places of one pack's objects that readers see, in ascending order of digests. */
+  *visiblePlaces(pack: PackFile, prefix = ''): Generator<PackPlace> {
+    for (const place of pack.index.places(prefix)) {
+      if (!this.#hides(pack, digestBytes(place.digest), 'read')) yield place
+    }
   }
 
   /** Opens new packs and drops removed ones; false when nothing has changed. */
@@ -120,14 +159,21 @@ export class PackFolder implements Disposable {
 
   #findCovered(
     multi: MultiIndex,
-    digest: Digest,
-    binary: Buffer,
+    { digest, binary, purpose }: { digest: Digest; binary: Buffer; purpose: Purpose },
   ): FoundObject | undefined {
     for (const { pack: name, place } of multi.find(digest, binary)) {
       const pack = this.#listed.has(name) ? this.#pack(name) : undefined
-      if (pack !== undefined) return { pack, place: pack.checkPlace(place) }
+      if (pack === undefined || this.#hides(pack, binary, purpose)) continue
+      return { pack, place: pack.checkPlace(place) }
     }
     return undefined
+  }
+
+  #hides(pack: PackFile, digest: Buffer, purpose: Purpose): boolean {
+    const { name } = pack
+    if (!this.#condemned.touches(name, purpose)) return false
+    const ordinal = pack.index.ordinal(digest)
+    return ordinal !== undefined && this.#condemned.hides(name, ordinal, purpose)
   }
 
   // True when the list must be read once more: something moved while it was read, or a
@@ -146,8 +192,9 @@ export class PackFolder implements Disposable {
     // What could not be read may have been replaced.
     this.#broken.clear()
     const hasNewMulti = this.#openMulti(all.includes(multiName))
+    const hasNewList = this.#readCondemned(all.includes(condemnedName))
     const isMissing = this.#openUncovered()
-    if (hasLost || hasNew || hasNewMulti) this.#changes += 1
+    if (hasLost || hasNew || hasNewMulti || hasNewList) this.#changes += 1
     return hasLost || isMissing || statSync(this.path).mtimeMs !== changedAt
   }
 
@@ -173,6 +220,18 @@ export class PackFolder implements Disposable {
     this.#multi = opened
     this.#covered = new Set(opened?.packs)
     return hadOne || opened !== undefined
+  }
+
+  // A list that cannot be read condemns nothing: its collector starts again without it.
+  #readCondemned(isThere: boolean): boolean {
+    const path = join(this.path, condemnedName)
+    const stat = isThere ? statSync(path, { throwIfNoEntry: false }) : undefined
+    const identity = stat && identityOf(stat)
+    if (identity === this.#condemnedIdentity && !this.#broken.has(path)) return false
+    this.#condemnedIdentity = identity
+    this.#condemned =
+      (stat && this.#orBroken(path, () => readCondemnedList(path))) ?? noneCondemned
+    return true
   }
 
   // True when a pack went after it was listed.

@@ -135,6 +135,8 @@ export class SortedTables {
   readonly #where: string
   readonly #rowBytes: number
   readonly #byAlgorithm: (IndexTable | undefined)[] = []
+  /** By algorithm: rows of the tables before. */
+  readonly #rowsBefore: number[] = []
   readonly #fanOuts: (Buffer | undefined)[] = []
   // A buffer for each look-up would cost more than the reading.
   readonly #hashRoom = Buffer.allocUnsafeSlow(roomBytes)
@@ -151,6 +153,7 @@ export class SortedTables {
     this.#rowBytes = width
     const tables: IndexTable[] = []
     let at = 0
+    let rows = 0
     for (let index = 0; index < footer.tableCount; index++) {
       const table = this.#readTable(at, footer.bytes)
       if (table.algorithm <= (tables.at(-1)?.algorithm ?? -1)) {
@@ -158,6 +161,8 @@ export class SortedTables {
       }
       tables.push(table)
       this.#byAlgorithm[table.algorithm] = table
+      this.#rowsBefore[table.algorithm] = rows
+      rows += table.count
       at = table.rowsAt + table.count * width
     }
     if (at !== footer.bytes) throw invalid(where, 'the trailer is longer than its tables')
@@ -175,6 +180,30 @@ export class SortedTables {
    * @param digest - the binary form
    */
   find(digest: Buffer): Buffer | undefined {
+    const found = this.#locate(digest)
+    if (found === undefined) return undefined
+    const { table, first, count } = found
+    return this.#read(
+      table.rowsAt + first * this.#rowBytes,
+      count * this.#rowBytes,
+      this.#rowRoom,
+    )
+  }
+
+  /**
+   * The number of a digest's first row, counted over all tables.
+   *
+   * @param digest - the binary form
+   */
+  ordinal(digest: Buffer): number | undefined {
+    const found = this.#locate(digest)
+    if (found === undefined) return undefined
+    return (this.#rowsBefore[found.table.algorithm] ?? 0) + found.first
+  }
+
+  #locate(
+    digest: Buffer,
+  ): { table: IndexTable; first: number; count: number } | undefined {
     const table = this.#byAlgorithm[digest[0] ?? 255]
     if (table === undefined || digest.length !== 1 + table.hashBytes) return undefined
     const key = digest.readUInt32BE(1)
@@ -195,11 +224,7 @@ export class SortedTables {
     if (first === -1) return undefined
     let last = first
     while (last < to - from && compareAt(hashes, width, last, digest) === 0) last += 1
-    return this.#read(
-      table.rowsAt + (from + first) * this.#rowBytes,
-      (last - first) * this.#rowBytes,
-      this.#rowRoom,
-    )
+    return { table, first: from + first, count: last - first }
   }
 
   /** Rows in ascending order of digests, read in bounded pieces. */

@@ -31,6 +31,7 @@ import {
   PayloadWriter,
 } from '../payload-writer.js'
 import { writeFailure } from '../storage-full.js'
+import type { Purpose } from './condemned-list.js'
 import type { DirectPayload } from './large-payload.js'
 import { writeData } from './large-payload.js'
 import { endAll, OwnPacks } from './own-packs.js'
@@ -94,14 +95,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
   }
 
   async stat(digests: readonly Digest[]): Promise<readonly (ObjectInfo | undefined)[]> {
-    this.checkOpen()
-    const own = digests.map(digest => this.#packs.describe(digest))
-    const others = digests.filter((_, index) => own[index] === undefined)
-    const found = this.#parts.folder.findAll(others).values()
-    return own.map(record => {
-      const info = record ?? found.next().value?.place
-      return info && { type: info.type, size: info.size }
-    })
+    return this.#stat(digests, 'store')
   }
 
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
@@ -147,7 +141,8 @@ export class PackSession implements StoreSession, PayloadKeeper {
 
   async publish(roots: readonly Digest[]): Promise<void> {
     await this.#inTurn(async () => {
-      const found = await this.stat(roots)
+      // What was relied on before it was condemned is spared: it may be a root.
+      const found = this.#stat(roots, 'read')
       for (const [index, digest] of roots.entries()) {
         if (found[index] !== undefined) continue
         throw new IncompleteClosureError(
@@ -264,8 +259,22 @@ export class PackSession implements StoreSession, PayloadKeeper {
   #isKnown(digest: Digest): boolean {
     return (
       this.#packs.describe(digest) !== undefined ||
-      this.#parts.folder.find(digest) !== undefined
+      this.#parts.folder.find(digest, 'store') !== undefined
     )
+  }
+
+  #stat(
+    digests: readonly Digest[],
+    purpose: Purpose,
+  ): readonly (ObjectInfo | undefined)[] {
+    this.checkOpen()
+    const own = digests.map(digest => this.#packs.describe(digest))
+    const others = digests.filter((_, index) => own[index] === undefined)
+    const found = this.#parts.folder.findAll(others, purpose).values()
+    return own.map(record => {
+      const info = record ?? found.next().value?.place
+      return info && { type: info.type, size: info.size }
+    })
   }
 
   /** Seals a pack that is full, and publishes it where it may be seen. */

@@ -12,6 +12,7 @@ import type {
   StoreSessionOptions,
   WholeObject,
 } from '../object-store.js'
+import type { Purpose } from './condemned-list.js'
 import { type PackCalls, systemPackCalls } from './pack-calls.js'
 import { type FoundObject, PackFolder } from './pack-folder.js'
 import { openPayload, readPayload, storedObject } from './pack-payload.js'
@@ -31,6 +32,8 @@ export type PackStoreOptions = {
   readonly compression?: Compression
   /** Compresses with this instead of the fastest that the platform has. */
   readonly zstd?: () => Promise<Zstd>
+  /** `collect` sees what is condemned and what is in the trash, too; `read` is the default. */
+  readonly purpose?: Purpose
 }
 
 /** How a session of a pack store works. */
@@ -55,6 +58,7 @@ export class PackStore implements ObjectStore, Disposable {
   readonly #calls: PackCalls
   readonly #compression: Compression
   readonly #loadZstd: () => Promise<Zstd>
+  readonly #purpose: Purpose
   #zstd: Promise<Zstd> | undefined
 
   constructor(packs: string, options: PackStoreOptions = {}) {
@@ -62,6 +66,7 @@ export class PackStore implements ObjectStore, Disposable {
     this.#calls = options.calls ?? systemPackCalls
     this.#compression = options.compression ?? uncompressed
     this.#loadZstd = options.zstd ?? loadZstd
+    this.#purpose = options.purpose ?? 'read'
     checkCompression(this.#compression)
   }
 
@@ -70,22 +75,26 @@ export class PackStore implements ObjectStore, Disposable {
     return this.#folder
   }
 
+  refresh(): void {
+    this.#folder.refresh()
+  }
+
   async has(digests: readonly Digest[]): Promise<Bitmap> {
     const found = new Bitmap(digests.length)
-    for (const [index, place] of this.#folder.findAll(digests).entries())
+    for (const [index, place] of this.#folder.findAll(digests, this.#purpose).entries())
       if (place) found.set(index)
     return found
   }
 
   async stat(digests: readonly Digest[]): Promise<readonly (ObjectInfo | undefined)[]> {
     return this.#folder
-      .findAll(digests)
+      .findAll(digests, this.#purpose)
       .map(found => found && { type: found.place.type, size: found.place.size })
   }
 
   async read(digests: readonly Digest[]): Promise<readonly WholeObject[]> {
     const isCoded = digests.some(digest => this.#get(digest).place.codec !== 'raw')
-    const zstd = isCoded ? await this.#codec() : undefined
+    const zstd = isCoded ? await this.codec() : undefined
     // A pack may have gone while the codec was loaded, so each object is found again.
     const objects: WholeObject[] = []
     for (const digest of digests) objects.push(readPayload(this.#get(digest), zstd))
@@ -93,7 +102,7 @@ export class PackStore implements ObjectStore, Disposable {
   }
 
   async open(digest: Digest, range?: ByteRange): Promise<ObjectStream> {
-    return openPayload(this.#get(digest), async () => this.#codec(), range)
+    return openPayload(this.#get(digest), async () => this.codec(), range)
   }
 
   /**
@@ -110,7 +119,9 @@ export class PackStore implements ObjectStore, Disposable {
     this.#folder.refresh()
     const uses = this.#folder.packs.map(pack => ({ pack, use: pack.use() }))
     try {
-      yield* batches(mergePlaces(uses.map(({ pack }) => pack.index.places(prefix))))
+      yield* batches(
+        mergePlaces(uses.map(({ pack }) => this.#folder.visiblePlaces(pack, prefix))),
+      )
     } finally {
       for (const { use } of uses) use[Symbol.dispose]()
     }
@@ -123,9 +134,9 @@ export class PackStore implements ObjectStore, Disposable {
     checkCompression(compression)
     const coder =
       compression.codec === 'zstd'
-        ? new PayloadCoder(await this.#codec(), compression.level)
+        ? new PayloadCoder(await this.codec(), compression.level)
         : undefined
-    const zstd = async () => this.#codec()
+    const zstd = async () => this.codec()
     return new PackSession(
       { folder: this.#folder, calls: this.#calls, coder, zstd },
       options,
@@ -136,13 +147,14 @@ export class PackStore implements ObjectStore, Disposable {
     this.#folder[Symbol.dispose]()
   }
 
-  async #codec(): Promise<Zstd> {
+  /** The codec of compressed payloads: loaded once. */
+  async codec(): Promise<Zstd> {
     this.#zstd ??= this.#loadZstd()
     return this.#zstd
   }
 
   #get(digest: Digest): FoundObject {
-    const found = this.#folder.findFresh(digest)
+    const found = this.#folder.findFresh(digest, this.#purpose)
     if (found === undefined)
       throw new ObjectNotFoundError(`no object ${digest}`, { digest })
     return found
