@@ -3,6 +3,7 @@ import type { FileCalls } from '../system/file-calls.js'
 import { type CheckOptions, checkRepository } from './check.js'
 import type { Finding } from './check-finding.js'
 import type { RepositoryConfig } from './config.js'
+import type { GcOptions, GcReport } from './gc/gc-report.js'
 import {
   acquireLock,
   type LockMode,
@@ -115,6 +116,24 @@ export class Repository {
     const { objects, tags, mounts } = this
     const rooms = { paths: this.#paths, objects, tags, mounts, sessions: this.#sessions }
     return checkRepository(rooms, options)
+  }
+
+  /**
+   * Removes objects that no root leads to; readers and sessions go on meanwhile.
+   *
+   * Objects in packs go to the trash first, for a day unless told, and what began before
+   * is waited for as the options say: a report that names sessions tells that the run has
+   * to be repeated. What cannot be read is reported, and passed over.
+   *
+   * Throws InvalidTagFileError for a tag or a log that cannot be read, LockBusyError,
+   * StorageFullError.
+   */
+  async gc(options: GcOptions = {}): Promise<GcReport> {
+    const { collectGarbage } = await import('./gc/collect-garbage.js')
+    const { tags, mounts } = this
+    const { layout } = this.config
+    const rooms = { paths: this.#paths, sessions: this.#sessions, tags, mounts, layout }
+    return collectGarbage(rooms, options)
   }
 
   /** Everything that has to be kept, and why. */

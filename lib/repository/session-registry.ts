@@ -21,7 +21,14 @@ import type { RepositoryPaths } from './repository-paths.js'
 import { naming } from './system-failure.js'
 
 /** What a session is for, as its file says. */
-export type SessionPurpose = 'store' | 'push' | 'pull' | 'rehash' | 'checkout' | 'mount'
+export type SessionPurpose =
+  | 'store'
+  | 'push'
+  | 'pull'
+  | 'rehash'
+  | 'checkout'
+  | 'mount'
+  | 'gc'
 
 /** A session that has begun: its number, and a folder of its own. */
 export type RegisteredSession = AsyncDisposable & {
@@ -61,18 +68,22 @@ export class SessionRegistry {
     purpose: SessionPurpose,
     options: LockOptions = {},
   ): Promise<RegisteredSession> {
-    return naming('begin a session in', this.#paths.root, async () => {
-      mkdirSync(this.#paths.sessions, { recursive: true, mode: 0o700 })
-      mkdirSync(this.#paths.temp, { recursive: true, mode: 0o755 })
-      const counter = openSync(this.#counterPath, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
-      try {
-        const awaited = { path: this.#counterPath, what: 'session lock' }
-        await waitFor(() => tryLock(counter, 'exclusive'), awaited, options)
-        return this.#register(this.#takeNumber(counter), purpose)
-      } finally {
-        closeSync(counter)
-      }
-    })
+    return this.#withCounter('begin a session in', options, counter =>
+      this.#register(this.#takeNumber(counter), purpose),
+    )
+  }
+
+  /**
+   * Runs an action while no session can begin, for moments; it is told the highest number
+   * that was given so far.
+   */
+  async pause<Result>(
+    action: (highest: number) => Promise<Result>,
+    options: LockOptions = {},
+  ): Promise<Result> {
+    return this.#withCounter('hold the sessions of', options, async counter =>
+      action(this.#highest(counter)),
+    )
   }
 
   /** The sessions that are there, in order of their numbers. */
@@ -110,6 +121,25 @@ export class SessionRegistry {
     return join(this.#paths.temp, `${folderPrefix}${number}`)
   }
 
+  async #withCounter<Result>(
+    doing: string,
+    options: LockOptions,
+    action: (counter: number) => Result | Promise<Result>,
+  ): Promise<Result> {
+    return naming(doing, this.#paths.root, async () => {
+      mkdirSync(this.#paths.sessions, { recursive: true, mode: 0o700 })
+      mkdirSync(this.#paths.temp, { recursive: true, mode: 0o755 })
+      const counter = openSync(this.#counterPath, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+      try {
+        const awaited = { path: this.#counterPath, what: 'session lock' }
+        await waitFor(() => tryLock(counter, 'exclusive'), awaited, options)
+        return await action(counter)
+      } finally {
+        closeSync(counter)
+      }
+    })
+  }
+
   #register(number: number, purpose: SessionPurpose): RegisteredSession {
     const path = this.#path(number)
     const folder = this.folder(number)
@@ -144,14 +174,18 @@ export class SessionRegistry {
   // can only make a collector wait for one session more. Names that did survive are
   // passed by.
   #takeNumber(counter: number): number {
+    const number = this.#highest(counter) + 1
+    writeSync(counter, `${String(number).padStart(counterBytes - 1, '0')}\n`, 0)
+    return number
+  }
+
+  #highest(counter: number): number {
     const bytes = Buffer.alloc(counterBytes)
     const length = readSync(counter, bytes, 0, bytes.length, 0)
     const text = bytes.toString('latin1', 0, length)
     const given = /^\d{16}\n$/.test(text) ? Number(text) : 0
     const taken = [...this.#numbers(), ...readFolderNumbers(this.#paths.temp)]
-    const number = Math.max(given, ...taken) + 1
-    writeSync(counter, `${String(number).padStart(counterBytes - 1, '0')}\n`, 0)
-    return number
+    return Math.max(given, ...taken)
   }
 
   async #sweepOne(number: number): Promise<boolean> {

@@ -1,0 +1,462 @@
+import { lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import { LockBusyError, StorageFullError } from '../../errors.js'
+import { type Descriptor, noSubObjects } from '../../object/descriptor.js'
+import {
+  type CondemnedKind,
+  CondemnedList,
+  condemnedName,
+  type Generation,
+  OrdinalSet,
+} from '../../store/pack/condemned-list.js'
+import { type PackCalls, systemPackCalls } from '../../store/pack/pack-calls.js'
+import type { PackFile } from '../../store/pack/pack-file.js'
+import type { PackFolder } from '../../store/pack/pack-folder.js'
+import {
+  type PackSource,
+  removePacks,
+  rewritePacks,
+} from '../../store/pack/pack-maintenance.js'
+import { PackStore } from '../../store/pack/pack-store.js'
+import { removeIfThere, replaceFile, syncPath } from '../durable-file.js'
+import { waitFor, withLock } from '../lock.js'
+import type { RepositoryPaths } from '../repository-paths.js'
+import type { RegisteredSession, SessionRegistry } from '../session-registry.js'
+import { naming } from '../system-failure.js'
+import { defaultGrace, GcLedger, type GcOptions, type ObjectTally } from './gc-report.js'
+import { ObjectMarks } from './object-marks.js'
+import type { Reserve } from './reserve.js'
+import { type RootRooms, RootWalk } from './root-walk.js'
+
+// A pack is rewritten when so much of it is dead; more eagerly when nothing may stay.
+const mostlyDead = 0.5
+const partlyDead = 0.1
+
+// Live bytes that are copied before the packs they come from are removed.
+const rewriteBytes = 256 * 1024 * 1024
+
+const walkBatch = 1024
+
+/** What a collection needs of a repository. */
+export type CollectedRooms = RootRooms & {
+  readonly paths: RepositoryPaths
+  readonly sessions: SessionRegistry
+}
+
+/**
+ * One run of the garbage collector over packs; its caller holds the collector's lock.
+ *
+ * Marks from the roots; condemns the rest durably, so that no new session relies on it;
+ * waits for the sessions that might; marks again, and puts away what is still garbage;
+ * removes what was put away long enough ago. Whatever interrupts it, the next run goes on.
+ */
+export class PackCollection {
+  readonly #rooms: CollectedRooms
+  readonly #options: GcOptions
+  readonly #session: RegisteredSession
+  readonly #reserve: Reserve
+  readonly #calls: PackCalls
+  readonly #store: PackStore
+  readonly #ledger = new GcLedger()
+  readonly #now: number
+  #marks: ObjectMarks
+  #walk: RootWalk
+
+  /** @param session - the collector's own; rewritten packs grow in its folder */
+  constructor(
+    rooms: CollectedRooms,
+    options: GcOptions,
+    own: { session: RegisteredSession; reserve: Reserve; packs: string },
+  ) {
+    this.#rooms = rooms
+    this.#options = options
+    this.#session = own.session
+    this.#reserve = own.reserve
+    this.#calls = options.calls ?? systemPackCalls
+    this.#now = options.now ?? Date.now()
+    this.#store = new PackStore(own.packs, { purpose: 'collect', calls: this.#calls })
+    this.#marks = new ObjectMarks(this.#folder)
+    this.#walk = this.#newWalk()
+  }
+
+  get ledger(): GcLedger {
+    return this.#ledger
+  }
+
+  [Symbol.dispose](): void {
+    this.#store[Symbol.dispose]()
+  }
+
+  /** Only tells what would become garbage. */
+  async rehearse(): Promise<void> {
+    this.#folder.refresh()
+    const snapshot = this.#folder.packs
+    await this.#markAll()
+    this.#ledger.garbage = tallyOf(snapshot, this.#unmarked(snapshot))
+    this.#tellTrash()
+  }
+
+  /** Takes everything out of the trash that may still be there. */
+  async undo(): Promise<void> {
+    this.#folder.refresh()
+    const dead = this.#generations('dead')
+    const restored = this.#generations('trash', 'condemned')
+    for (const { packs } of restored) this.#addRestored(packs)
+    if (restored.length > 0) await this.#write(dead)
+  }
+
+  async collect(): Promise<void> {
+    this.#folder.refresh()
+    await this.#forgetGonePacks()
+    const [pending] = this.#generations('condemned')
+    // What a run before condemned must be settled first: its sessions may have ended.
+    if (pending !== undefined && !(await this.#settle(pending))) return
+    const condemned = await this.#condemn()
+    if (condemned !== undefined && !(await this.#settle(condemned))) return
+    await this.#purge()
+    this.#tellTrash()
+    this.#reserve.ensure(this.#folder.packs.reduce((sum, { bytes }) => sum + bytes, 0))
+  }
+
+  get #folder(): PackFolder {
+    return this.#store.folder
+  }
+
+  #newWalk(): RootWalk {
+    const { now, window, signal, onProgress } = this.#options
+    const met = { objects: 0, bytes: 0 }
+    return new RootWalk(this.#store, this.#marks, {
+      now: now ?? this.#now,
+      ...(window === undefined ? {} : { window }),
+      signal,
+      onProblem: (where, error) => this.#ledger.problem(where, error),
+      onMet: batch => {
+        met.objects += batch.length
+        for (const { size } of batch) met.bytes += size
+        onProgress?.(met)
+      },
+    })
+  }
+
+  async #markAll(): Promise<void> {
+    this.#marks = new ObjectMarks(this.#folder)
+    this.#walk = this.#newWalk()
+    await this.#walk.walk(this.#rooms)
+    this.#ledger.reachable = tally(this.#marks.objects, this.#marks.bytes)
+  }
+
+  /** Marks from the roots, and writes down durably what they do not lead to. */
+  async #condemn(): Promise<Generation | undefined> {
+    const snapshot = this.#folder.packs
+    const broken = [...this.#folder.broken]
+    for (const [path, error] of broken) this.#ledger.problem(path, error)
+    const before = this.#ledger.problems.length
+    await this.#markAll()
+    await this.#restoreReached()
+    // A pack that cannot be read may hold what leads to the rest; it may be repaired.
+    if (broken.length > 0 && this.#ledger.problems.length > before) return undefined
+    const packs = this.#unmarked(snapshot)
+    this.#ledger.garbage = tallyOf(snapshot, packs)
+    if (this.#ledger.garbage.objects === 0) return undefined
+    return this.#rooms.sessions.pause(async barrier => {
+      const generation: Generation = {
+        kind: 'condemned',
+        time: this.#now,
+        barrier,
+        packs,
+      }
+      await this.#write([...this.#folder.condemned.generations, generation])
+      return generation
+    }, this.#options)
+  }
+
+  /**
+   * Puts away what is still garbage when nobody can rely on it any more; false when
+   * sessions that may do so go on for longer than this run waits.
+   */
+  async #settle(generation: Generation): Promise<boolean> {
+    if (!(await this.#awaitSessions(generation.barrier))) return false
+    this.#folder.refresh()
+    await this.#walk.walk(this.#rooms)
+    await this.#markNewPacks(generation)
+    await this.#locked(async () => {
+      await this.#walk.walk(this.#rooms)
+      const packs = new Map<string, OrdinalSet>()
+      for (const [name, set] of generation.packs) {
+        const left = set.without(this.#marks.of(name))
+        if (left.count > 0) packs.set(name, left)
+      }
+      const trash: Generation = { ...generation, kind: 'trash', time: this.#now, packs }
+      await this.#write([
+        ...this.#generations('trash', 'dead'),
+        ...(packs.size > 0 ? [trash] : []),
+      ])
+    })
+    return true
+  }
+
+  async #awaitSessions(barrier: number): Promise<boolean> {
+    const { sessions, paths } = this.#rooms
+    const inTheWay = (): number[] =>
+      sessions.list().flatMap(({ number, state }) => {
+        const counts = state === 'live' && number <= barrier
+        return counts && number !== this.#session.number ? [number] : []
+      })
+    try {
+      const awaited = { path: paths.sessions, what: 'end of earlier sessions' }
+      await waitFor(() => inTheWay().length === 0, awaited, this.#options)
+      return true
+    } catch (error) {
+      if (!(error instanceof LockBusyError)) throw error
+      this.#ledger.waitingFor = inTheWay()
+      return false
+    }
+  }
+
+  /**
+   * Marks what packs lead to that came after the garbage was looked for: whoever began
+   * before it was condemned may have published them, relying on it, and may have died.
+   */
+  async #markNewPacks({ packs }: Generation): Promise<void> {
+    for (const pack of this.#folder.packs) {
+      if (packs.has(pack.name)) continue
+      let batch: Descriptor[] = []
+      for (const { digest, type, size } of this.#folder.visiblePlaces(pack)) {
+        if (type !== 'application' && type !== 'directory') continue
+        batch.push({ digest, type, size, ...noSubObjects })
+        if (batch.length < walkBatch) continue
+        await this.#markFrom(batch)
+        batch = []
+      }
+      await this.#markFrom(batch)
+    }
+  }
+
+  async #markFrom(objects: readonly Descriptor[]): Promise<void> {
+    // What no root leads to may lack anything.
+    await this.#walk.from(objects, () => undefined)
+  }
+
+  /** A root may lead to what was put away by mistake: it comes back. */
+  async #restoreReached(): Promise<void> {
+    let isChanged = false
+    const generations = this.#folder.condemned.generations.map(generation => {
+      const packs = new Map<string, OrdinalSet>()
+      const restored = new Map<string, OrdinalSet>()
+      for (const [name, set] of generation.packs) {
+        const left = set.without(this.#marks.of(name))
+        packs.set(name, left)
+        if (left.count !== set.count) restored.set(name, set.without(left))
+      }
+      if (restored.size === 0) return generation
+      isChanged = true
+      this.#addRestored(restored)
+      return { ...generation, packs }
+    })
+    if (isChanged) await this.#write(generations)
+  }
+
+  /** Removes what was put away long enough ago, and packs that are mostly that. */
+  async #purge(): Promise<void> {
+    const grace = this.#options.grace ?? defaultGrace
+    const isDue = ({ kind, time }: Generation): boolean =>
+      kind === 'dead' || (kind === 'trash' && time + grace <= this.#now)
+    const { generations } = this.#folder.condemned
+    if (!generations.some(isDue)) return
+    if (generations.some(one => one.kind === 'trash' && isDue(one))) {
+      // From here on nothing of it can be taken back.
+      await this.#write(
+        generations.map(one => (isDue(one) ? { ...one, kind: 'dead' as const } : one)),
+      )
+    }
+    await this.#removeDeadPacks()
+    await this.#rewriteDeadPacks(grace === 0 ? partlyDead : mostlyDead)
+    this.#folder.refresh()
+    await this.#forgetGonePacks()
+  }
+
+  async #removeDeadPacks(): Promise<void> {
+    const names = this.#removable().flatMap(({ pack, dead }) =>
+      dead.count === pack.index.count ? [pack.name] : [],
+    )
+    await this.#remove(names)
+  }
+
+  async #rewriteDeadPacks(threshold: number): Promise<void> {
+    this.#folder.refresh()
+    let group: PackSource[] = []
+    let bytes = 0
+    const candidates = this.#removable().flatMap(({ pack, dead }) => {
+      const { bytes: deadBytes } = tallyOf([pack], new Map([[pack.name, dead]]))
+      const live = pack.bytes - deadBytes
+      return deadBytes >= threshold * pack.bytes ? [{ pack, dead, live }] : []
+    })
+    // Those that leave least to copy come first: they need least room to gain some.
+    for (const { pack, dead, live } of candidates.toSorted(
+      (one, other) => one.live - other.live,
+    )) {
+      if (bytes > 0 && bytes + live > rewriteBytes) {
+        if (!(await this.#rewrite(group))) return
+        group = []
+        bytes = 0
+      }
+      group.push({ pack, isLive: ordinal => !dead.has(ordinal) })
+      bytes += live
+    }
+    if (group.length > 0) await this.#rewrite(group)
+  }
+
+  /** False when there was no room. */
+  async #rewrite(sources: readonly PackSource[]): Promise<boolean> {
+    const packs = this.#folder.path
+    try {
+      const { done, unreadable, created } = await this.#reserve.orFree(async () =>
+        rewritePacks(sources, {
+          calls: this.#calls,
+          zstd: async () => this.#store.codec(),
+          temp: this.#session.folder,
+          packs,
+          signal: this.#options.signal,
+        }),
+      )
+      for (const { source, error } of unreadable) {
+        this.#ledger.problem(source.pack.path, error)
+      }
+      for (const name of created) this.#ledger.freedBytes -= diskBytes(join(packs, name))
+      await this.#remove(done.map(({ pack }) => pack.name))
+      this.#ledger.rewrittenPacks += done.length
+      return true
+    } catch (error) {
+      if (!(error instanceof StorageFullError)) throw error
+      this.#ledger.problem(packs, error)
+      return false
+    }
+  }
+
+  async #remove(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return
+    const packs = this.#folder.path
+    const bytes = names.map(name => diskBytes(join(packs, name)))
+    await this.#locked(async () => removePacks(names, { calls: this.#calls, packs }))
+    this.#ledger.freedBytes += bytes.reduce((sum, one) => sum + one, 0)
+    this.#ledger.removedPacks += names.length
+  }
+
+  /** Packs with dead objects of which nothing may be taken back any more. */
+  #removable(): { pack: PackFile; dead: OrdinalSet }[] {
+    const undecided = this.#generations('condemned', 'trash')
+    return this.#folder.packs.flatMap(pack => {
+      if (undecided.some(({ packs }) => (packs.get(pack.name)?.count ?? 0) > 0)) return []
+      const dead = new OrdinalSet(pack.index.count)
+      for (const { packs } of this.#generations('dead')) {
+        const set = packs.get(pack.name)
+        if (set !== undefined) dead.addAll(set)
+      }
+      return dead.count > 0 ? [{ pack, dead }] : []
+    })
+  }
+
+  /** Whatever is in these packs, is not marked and not condemned before. */
+  #unmarked(snapshot: readonly PackFile[]): Map<string, OrdinalSet> {
+    const { condemned } = this.#folder
+    return new Map(
+      snapshot.map(pack => {
+        const { name } = pack
+        const dead = new OrdinalSet(pack.index.count)
+        for (let ordinal = 0; ordinal < dead.length; ordinal++) {
+          if (this.#marks.has(name, ordinal)) continue
+          if (!condemned.hides(name, ordinal, 'store')) dead.add(ordinal)
+        }
+        return [name, dead] as const
+      }),
+    )
+  }
+
+  #generations(...kinds: CondemnedKind[]): Generation[] {
+    return this.#folder.condemned.generations.filter(({ kind }) => kinds.includes(kind))
+  }
+
+  async #forgetGonePacks(): Promise<void> {
+    const names = new Set(this.#folder.packs.map(({ name }) => name))
+    // One that cannot be read now may be repaired.
+    for (const path of this.#folder.broken.keys())
+      names.add(path.slice(path.lastIndexOf('/') + 1))
+    const { generations } = this.#folder.condemned
+    const left = generations
+      .map(generation => ({
+        ...generation,
+        packs: new Map([...generation.packs].filter(([name]) => names.has(name))),
+      }))
+      .filter(({ packs }) => [...packs.values()].some(({ count }) => count > 0))
+    const isSame =
+      left.length === generations.length &&
+      left.every(({ packs }, index) => packs.size === generations[index]?.packs.size)
+    if (!isSame) await this.#write(left)
+  }
+
+  async #write(generations: readonly Generation[]): Promise<void> {
+    const path = join(this.#folder.path, condemnedName)
+    await naming('write', path, async () => {
+      if (generations.length === 0) {
+        if (removeIfThere(path, this.#calls))
+          await syncPath(this.#folder.path, this.#calls)
+      } else {
+        await this.#reserve.orFree(async () =>
+          replaceFile(path, new CondemnedList(generations).encode(), {
+            temporary: join(this.#session.folder, condemnedName),
+            calls: this.#calls,
+          }),
+        )
+      }
+    })
+    this.#folder.refresh()
+  }
+
+  async #locked(action: () => Promise<void>): Promise<void> {
+    await withLock(this.#rooms.paths, { ...this.#options, mode: 'exclusive' }, action)
+  }
+
+  #addRestored(packs: ReadonlyMap<string, OrdinalSet>): void {
+    const { objects, bytes } = tallyOf(this.#folder.packs, packs)
+    const { restored } = this.#ledger
+    this.#ledger.restored = tally(restored.objects + objects, restored.bytes + bytes)
+  }
+
+  #tellTrash(): void {
+    let objects = 0
+    let bytes = 0
+    for (const { packs } of this.#generations('condemned', 'trash', 'dead')) {
+      const one = tallyOf(this.#folder.packs, packs)
+      objects += one.objects
+      bytes += one.bytes
+    }
+    this.#ledger.trash = tally(objects, bytes)
+  }
+}
+
+function tally(objects: number, bytes: number): ObjectTally {
+  return { objects, bytes }
+}
+
+function tallyOf(
+  packs: readonly PackFile[],
+  sets: ReadonlyMap<string, OrdinalSet>,
+): ObjectTally {
+  let objects = 0
+  let bytes = 0
+  for (const pack of packs) {
+    const set = sets.get(pack.name)
+    if (set === undefined || set.count === 0) continue
+    objects += set.count
+    let ordinal = 0
+    for (const { storedSize } of pack.index.places()) {
+      if (set.has(ordinal)) bytes += storedSize
+      ordinal += 1
+    }
+  }
+  return tally(objects, bytes)
+}
+
+function diskBytes(path: string): number {
+  return (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512
+}

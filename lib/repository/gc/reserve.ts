@@ -1,0 +1,55 @@
+import { closeSync, constants, fsyncSync, lstatSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { StorageFullError } from '../../errors.js'
+import { allocate } from '../../system/allocate.js'
+import { isErrno } from '../../system/errno.js'
+
+const mebibyte = 1024 * 1024
+const largest = 16 * mebibyte
+const smallest = 64 * 1024
+// Of the packs: the reserve must not show in the size of a small repository.
+const share = 64
+
+/**
+ * Room on disk that is given up when there is no other, so that a collection can write
+ * what it must before it frees more: `ROOT/reserve`.
+ */
+export class Reserve {
+  readonly #path: string
+
+  constructor(root: string) {
+    this.#path = join(root, 'reserve')
+  }
+
+  /** Runs an action; if the disk is full, once more with the reserve given up. */
+  async orFree<Result>(action: () => Promise<Result>): Promise<Result> {
+    try {
+      return await action()
+    } catch (error) {
+      const isFull =
+        error instanceof StorageFullError || isErrno(error, 'ENOSPC', 'EDQUOT')
+      if (!isFull || lstatSync(this.#path, { throwIfNoEntry: false }) === undefined) {
+        throw error
+      }
+      rmSync(this.#path, { force: true })
+    }
+    return action()
+  }
+
+  /** Makes the reserve, or a larger one, as fits these many bytes of packs, if there is room. */
+  ensure(packBytes: number): void {
+    const wanted = Math.min(largest, Math.max(smallest, Math.floor(packBytes / share)))
+    const there = lstatSync(this.#path, { throwIfNoEntry: false })
+    if (there !== undefined && there.size >= wanted / 2) return
+    const { O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
+    let isMade = false
+    const fd = openSync(this.#path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600)
+    try {
+      isMade = allocate(fd, wanted)
+      if (isMade) fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    if (!isMade) rmSync(this.#path, { force: true })
+  }
+}
