@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import type { Start } from './context.js'
+import { defineMaintenanceCommands } from './definitions/maintenance.js'
 import { defineOtherCommands } from './definitions/other.js'
 import { defineRemoteCommands } from './definitions/remote.js'
 import { defineRepositoryCommands } from './definitions/repository.js'
@@ -24,6 +25,7 @@ export function createProgram(version: string, start: Start): Command {
     .exitOverride()
     .addHelpText('after', topics)
   defineRepositoryCommands(program, start)
+  defineMaintenanceCommands(program, start)
   defineTreeCommands(program, start)
   defineTagCommands(program, start)
   defineRemoteCommands(program, start)
