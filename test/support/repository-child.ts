@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { walkClosure } from '../../lib/closure/closure-walk.js'
 import { TagConflictError } from '../../lib/errors.js'
 import type { Descriptor } from '../../lib/object/descriptor.js'
 import type { LockMode } from '../../lib/repository/lock.js'
 import { openRepository } from '../../lib/repository/open.js'
 import type { Repository } from '../../lib/repository/repository.js'
+import { storeFiles } from './packed-repository.js'
 import { putSmallTree } from './scratch-repository.js'
 
 type Action = (repository: Repository, args: readonly string[]) => Promise<void>
@@ -25,6 +27,20 @@ const actions: Readonly<Record<string, Action>> = {
     writeFileSync(join(session.folder, 'something'), 'left behind')
     say(String(session.number))
     await released()
+  },
+  // Stores overlapping folders under one tag, and removes it now and then, until told.
+  'store-for-ever': async (repository, [name = '', seed = '0']) => {
+    process.stdin.resume()
+    for (let turn = Number(seed); !process.stdin.readableEnded; turn++) {
+      const opened = turn % 2 === 0 ? repository : await openRepository(repository.root)
+      const contents = [turn % 3, turn % 5, turn % 7].map(n => `content ${n}`.repeat(500))
+      const stored = await storeFiles(opened, [...contents, `${name} ${turn % 11}`], name)
+      const fresh = await openRepository(repository.root)
+      for await (const batch of walkClosure(fresh.objects, [stored])) {
+        if (batch.length === 0) throw new Error('an empty batch')
+      }
+      if (turn % 4 === 0) await opened.tags.remove(name)
+    }
   },
   // Sets the tag to the trees of the given digests in turn until it is killed.
   'set-for-ever': async (repository, [name = '', ...digests]) => {
