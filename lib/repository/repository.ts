@@ -32,6 +32,7 @@ export class Repository {
   readonly remotes: RemoteBook
   readonly #paths: RepositoryPaths
   readonly #sessions: SessionRegistry
+  #maintenanceProblem: unknown
 
   constructor(
     paths: RepositoryPaths,
@@ -81,11 +82,30 @@ export class Repository {
         } finally {
           await registered[Symbol.asyncDispose]()
         }
+        await this.#maintain()
       }
       return { number, folder, objects, [Symbol.asyncDispose]: end }
     } catch (error) {
       await registered[Symbol.asyncDispose]()
       throw error
+    }
+  }
+
+  /** What kept the last session from merging packs behind it; undefined when nothing did. */
+  get maintenanceProblem(): unknown {
+    return this.#maintenanceProblem
+  }
+
+  // Whoever added something must not fail for what was only meant to tidy up; the next
+  // session tries again.
+  async #maintain(): Promise<void> {
+    if (this.config.layout !== 'pack') return
+    try {
+      const { mergePacks } = await import('./gc/merge-packs.js')
+      await mergePacks({ paths: this.#paths, sessions: this.#sessions })
+      this.#maintenanceProblem = undefined
+    } catch (error) {
+      this.#maintenanceProblem = error
     }
   }
 
