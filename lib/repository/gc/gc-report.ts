@@ -77,7 +77,7 @@ export class GcLedger {
   }
 }
 
-export const none: ObjectTally = { objects: 0, bytes: 0 }
+const none: ObjectTally = { objects: 0, bytes: 0 }
 
 /** How long garbage stays in the trash, unless told. */
 export const defaultGrace = 24 * 60 * 60 * 1000

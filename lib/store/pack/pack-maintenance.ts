@@ -28,7 +28,7 @@ export type PackSource = {
 }
 
 /** A source that cannot be copied, and why. */
-export type UnreadableSource = {
+type UnreadableSource = {
   readonly source: PackSource
   readonly error: CairnError | NodeJS.ErrnoException
 }
