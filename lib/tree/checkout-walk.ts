@@ -133,7 +133,8 @@ export class CheckoutWalk {
     entry: DirectoryEntry & { readonly kind: 'directory' },
   ): Promise<Frame> {
     const { tree } = this.#tools
-    const [step] = await this.#nextSteps([entry], undefined)
+    // Its metadata is written when the walk leaves it, and still stands in it.
+    const [step] = await this.#nextSteps([entry], () => this.#trail.here)
     const directory = await tree.directory(entry.directory)
     const common = { name: entry.name, metadata: step?.metadata, directory, index: 0 }
     this.#trail.enter(entry.name)

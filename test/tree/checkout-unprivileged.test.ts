@@ -99,6 +99,20 @@ t.test('restores what the user may and lists the rest', { skip }, async t => {
   t.equal(mode('closed'), 0)
 })
 
+t.test('lists a folder that was left out by its own path', { skip }, async t => {
+  const builder = new TreeBuilder()
+  const { digest } = builder.application(
+    builder.folder(
+      '',
+      [builder.folder('a', [builder.folder('b', [builder.file('f', 'x', own)])], own)],
+      own,
+    ),
+  )
+  const out = join(userFolder(t), 'out')
+  const report = await asUser(() => checkout(builder.store, { application: digest }, out))
+  t.same(shown(report.leftOut), { owner: [1, ['a/b']] })
+})
+
 t.test('closed folders below many others are finished and removed', { skip }, async t => {
   const builder = new TreeBuilder()
   let inner = builder.folder('d', [builder.file('f', 'x', own)], { ...own, mode: 0o000 })
