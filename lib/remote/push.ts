@@ -1,8 +1,9 @@
-import { WrongObjectTypeError } from '../errors.js'
+import { InvalidArgumentError, WrongObjectTypeError } from '../errors.js'
 import { applicationTotals } from '../object/application.js'
 import type { Descriptor } from '../object/descriptor.js'
 import { parseTagName, type TagName } from '../object/tag-name.js'
 import type { Repository } from '../repository/repository.js'
+import type { ResolvedRef } from '../repository/resolve-ref.js'
 import { getApplication } from '../store/typed-object.js'
 import type { RemoteObjectStore, TransferOptions } from './remote-object-store.js'
 
@@ -27,7 +28,7 @@ export type PushResult = {
 /**
  * Pushes an application to a remote, which tags it there.
  *
- * Throws InvalidTagNameError when `ref` is no tag name and `as` is missing,
+ * Throws InvalidArgumentError when `ref` is no tag and `as` is missing, InvalidTagNameError,
  * WrongObjectTypeError for anything but an application, and what Repository.resolveRef and
  * RemoteObjectStore.push throw.
  */
@@ -36,9 +37,11 @@ export async function push(
   repository: Repository,
   options: PushRequest,
 ): Promise<PushResult> {
-  const { ref, as = ref, progress, signal } = options
-  const tag = parseTagName(as)
-  const application = await describeApplication(repository, ref)
+  const { ref, as, progress, signal } = options
+  const wanted = as === undefined ? undefined : parseTagName(as)
+  const resolved = await repository.resolveRef(ref)
+  const tag = wanted ?? tagOf(resolved, ref)
+  const application = await describeApplication(repository, resolved)
   const pushed = await remote.push(application, repository.objects, {
     tag,
     ...(progress === undefined ? {} : { progress }),
@@ -47,11 +50,19 @@ export async function push(
   return { tag, application, upToDate: pushed.objects === 0, ...pushed }
 }
 
+// A prefix of a digest could be a tag's name, but nobody means it as one.
+function tagOf({ tag }: ResolvedRef, ref: string): TagName {
+  if (tag !== undefined && tag === ref) return tag
+  throw new InvalidArgumentError(
+    `${ref} is no tag: say which tag to set there (--as TAG)`,
+    { ref },
+  )
+}
+
 async function describeApplication(
   repository: Repository,
-  ref: string,
+  { digest, type }: ResolvedRef,
 ): Promise<Descriptor> {
-  const { digest, type } = await repository.resolveRef(ref)
   if (type !== 'application') {
     throw new WrongObjectTypeError(
       `only applications can be pushed: expected application, found ${type} ${digest}`,

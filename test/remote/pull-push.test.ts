@@ -109,12 +109,19 @@ t.test('brings a tree through two repositories unchanged', async t => {
 
 t.test('pushes what a digest or a prefix names, under a tag', async t => {
   const { near, far, remote } = await start(t)
-  const { digest } = await storeSmallTree(near, 1)
+  const descriptor = await storeSmallTree(near, 1)
+  const { digest } = descriptor
+  await near.tags.set('one', descriptor)
   await push(remote, near, { ref: digest, as: 'whole' })
   await push(remote, near, { ref: digest.slice(0, 12), as: 'prefix' })
   t.equal((await far.tags.get('whole')).digest, digest)
   t.equal((await far.tags.get('prefix')).digest, digest)
-  await t.rejects(push(remote, near, { ref: digest }), { code: 'invalid_tag_name' })
+  for (const ref of [digest, digest.slice(0, 12), 'one@{0}']) {
+    await t.rejects(push(remote, near, { ref }), { code: 'invalid_argument' }, ref)
+  }
+  await t.rejects(push(remote, near, { ref: digest, as: 'a b' }), {
+    code: 'invalid_tag_name',
+  })
   await t.rejects(push(remote, near, { ref: 'nope' }), { code: 'ref_not_found' })
 })
 
