@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync, readdirSync, realpathSync, type Stats } from 'nod
 import { join } from 'node:path'
 import {
   AccessRefusedError,
+  DestinationRefusedError,
   InvalidRepositoryError,
   RepositoryExistsError,
 } from '../lib/errors.js'
@@ -119,7 +120,14 @@ export class RepositoryShelf {
       await initRepository(place, { algorithm, layout: 'loose', compression: 'none' })
     } catch (error) {
       // Another process was faster.
-      if (!(error instanceof RepositoryExistsError)) throw error
+      if (error instanceof RepositoryExistsError) return
+      if (!(error instanceof DestinationRefusedError)) throw error
+      const shown = `/${path.join('/')}`
+      throw new DestinationRefusedError(
+        `no repository can be made at "${shown}": its folder holds something else`,
+        { repository: shown },
+        { cause: error },
+      )
     }
   }
 

@@ -121,10 +121,31 @@ class UpgradeHandler implements Dispatcher.DispatchHandler {
 
 /** The error for an answer that is not the one asked for. */
 export function refusal(url: URL, status: number, body: Uint8Array): RemoteRefusedError {
-  const shown = escapeBytes(body.subarray(0, maxRefusalBytes)).trim()
+  const shown = describeBody(Buffer.from(body).subarray(0, maxRefusalBytes))
   const said = shown === '' ? '' : `: ${shown}`
   return new RemoteRefusedError(`${url.href} answered with status ${status}${said}`, {
     url: url.href,
     status,
   })
+}
+
+function describeBody(body: Buffer): string {
+  const detail = findDetail(body.toString())
+  return escapeBytes(detail === undefined ? body : Buffer.from(detail)).replace(
+    /(\\x0[ad]|\s)+$/,
+    '',
+  )
+}
+
+/** What a problem document (RFC 9457) says to people; undefined for any other text. */
+function findDetail(text: string): string | undefined {
+  try {
+    const { title, detail, code } = Object(JSON.parse(text)) as Record<string, unknown>
+    if (typeof detail === 'string') return detail
+    if (typeof title !== 'string') return undefined
+    return typeof code === 'string' ? `${title} (${code})` : title
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
 }

@@ -72,6 +72,25 @@ t.test('tells the status of any other answer, and follows no redirect', async t 
   }
 })
 
+t.test('tells what a problem document says, not the document', async t => {
+  for (const [body, message] of [
+    [
+      '{"status":403,"detail":"read\\u001b[2J only"}\n',
+      /status 403: read\\x1b\[2J only$/,
+    ],
+    ['{"title":"Conflict","code":"x_y"}', /status 403: Conflict \(x_y\)$/],
+    ['{"title":"Conflict"}', /status 403: Conflict$/],
+    ['null\n', /status 403: null$/],
+    ['[1]', /status 403: \[1\]$/],
+    ['404 page\r\n', /status 403: 404 page$/],
+    ['', /status 403$/],
+  ] as const) {
+    await using server = await answering(answer('403 Forbidden', body))
+    await using remote = new RemoteObjectStore(server.url)
+    await t.rejects(remote.findTag('x'), { code: 'remote_refused', message }, body)
+  }
+})
+
 t.test('takes only an empty 404 for an absent tag', async t => {
   await using absent = await answering(answer('404 Not Found'))
   await using one = new RemoteObjectStore(absent.url)
