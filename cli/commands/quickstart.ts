@@ -2,6 +2,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { removeTree } from '../../lib/tree/remove-tree.js'
+import { openRoot } from '../../lib/tree/source-root.js'
 import type { CommandContext } from '../context.js'
 import { type Proof, proveIdentical } from '../quickstart/proof.js'
 import { findSampleFolder } from '../quickstart/sample-folder.js'
@@ -15,6 +16,7 @@ export async function quickstart(
   path: string | undefined,
 ): Promise<void> {
   const source = path === undefined ? findSampleFolder() : resolve(path)
+  openRoot(Buffer.from(source))[Symbol.dispose]()
   const folder = await mkdtemp(join(tmpdir(), 'cairn-quickstart-'))
   try {
     const runner = new StepRunner(context)

@@ -4,6 +4,7 @@ import type { StoredTree } from '../../lib/tree/store-options.js'
 import { readApplicationConfig } from '../application-config.js'
 import type { CommandContext } from '../context.js'
 import { objectMembers } from '../documents.js'
+import { refuseOwnRepository } from '../source-apart.js'
 import { counted, formatBytes } from '../text.js'
 
 export type StoreFlags = {
@@ -52,6 +53,7 @@ async function storeTree(
 ): Promise<StoredTree> {
   const config = await readApplicationConfig(flags)
   const repository = await context.repository()
+  refuseOwnRepository(path, repository.root)
   await using session = await repository.begin({
     purpose: 'store',
     publishing: 'gradual',

@@ -23,14 +23,21 @@ t.test('quickstart does the main job and proves that the copy is identical', asy
 
 t.test('quickstart reports a failed step and leaves nothing behind', async t => {
   const temporary = t.testdir()
-  const run = await cairn(['quickstart', '/nonexistent', '--json'], {
+  const run = await cairn(['quickstart', temporary, '--json'], {
     env: { TMPDIR: temporary },
   })
   t.equal(run.code, 1)
   t.match(JSON.parse(run.stderr), {
-    error: { code: 'step_failed', facts: { exitCode: 9, command: /^cairn store / } },
+    error: { code: 'step_failed', facts: { exitCode: 2, command: /^cairn store / } },
   })
   t.same(readdirSync(temporary), [])
+})
+
+t.test('quickstart refuses what is no folder before it does anything', async t => {
+  const run = await cairn(['quickstart', '/nonexistent'])
+  t.equal(run.code, 9)
+  t.equal(run.stdout, '')
+  t.match(run.stderr, /^cairn: cannot store \/nonexistent: [^\n]*\n$/)
 })
 
 t.test('quickstart finds a folder of this system', async t => {

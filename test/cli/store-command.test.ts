@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { cairn, cairnJson } from '../support/run-cairn.js'
@@ -82,4 +82,21 @@ t.test('store names what it cannot read, and moves no tag', async t => {
   t.equal(run.code, 9)
   t.match(JSON.parse(run.stderr), { error: { code: 'source_unreadable' } })
   t.match(await cairnJson(['show', 'app'], { repo }), { digest })
+})
+
+t.test('store refuses a folder that holds the repository, or lies in it', async t => {
+  const { repo, folder, source } = await storeFolder(t)
+  const link = join(folder, 'link')
+  symlinkSync(folder, link)
+  for (const path of [folder, repo, join(repo, 'objects'), link]) {
+    const run = await cairn(['store', path, '-t', 'own'], { repo })
+    t.equal(run.code, 2, path)
+    t.match(run.stderr, /: it (holds|lies in) the repository .*--repo/)
+  }
+  t.equal((await cairn(['show', 'own'], { repo })).code, 3, 'no tag was set')
+  const beside = join(folder, 'beside')
+  mkdirSync(beside)
+  for (const path of [beside, source]) {
+    t.equal((await cairn(['store', path], { repo })).code, 0, path)
+  }
 })
