@@ -45,6 +45,9 @@ export interface CairnServer extends AsyncDisposable {
   /** Where it listens; undefined before and after. */
   readonly address: AddressInfo | undefined
 
+  /** Why it refuses pushes where it listens; undefined when it takes them. */
+  readonly pushRefusal: string | undefined
+
   /** Takes no more connections, lets transfers finish for `graceMs`, then aborts them. */
   close(options?: { graceMs?: number }): Promise<void>
 }
@@ -154,7 +157,7 @@ class HttpServer implements CairnServer {
           this.#options.minimumBytesPerSecond ?? defaultPatience.minimumBytesPerSecond,
       },
       limits,
-      refusal: () => this.#pushRefusal(),
+      refusal: () => this.pushRefusal,
       isClosing: () => this.#isClosing,
     }
   }
@@ -166,7 +169,7 @@ class HttpServer implements CairnServer {
     return algorithm
   }
 
-  #pushRefusal(): string | undefined {
+  get pushRefusal(): string | undefined {
     if (this.#options.readOnly === true) return 'this server is read-only'
     const isLocal = isLoopback(this.address?.address ?? '')
     return isLocal || this.#options.allowAnonymousPush === true

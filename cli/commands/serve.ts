@@ -35,8 +35,22 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
   const { port } = await server.listen(wanted)
   const { host } = wanted
   const url = formatListenUrl({ host, port })
+  const refusal = server.pushRefusal
+  if (refusal !== undefined && !readOnly) {
+    context.output.note(
+      'pushes are refused on an address that other machines reach: ' +
+        '--allow-anonymous-push takes them from anyone',
+    )
+  }
   await context.output.result(
-    { url, host, port, root: resolve(root), readOnly },
+    {
+      url,
+      host,
+      port,
+      root: resolve(root),
+      readOnly,
+      takesPushes: refusal === undefined,
+    },
     `serving ${resolve(root)} at ${url}\n`,
   )
   if (!context.signal.aborted) await once(context.signal, 'abort')

@@ -1,7 +1,8 @@
+import { once } from 'node:events'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { cairn, cairnJson, startServer } from '../support/run-cairn.js'
+import { cairn, cairnJson, startCairn, startServer } from '../support/run-cairn.js'
 import { storeFolder } from '../support/stored-folder.js'
 
 t.test('remotes are added, listed and removed', async t => {
@@ -47,7 +48,7 @@ t.test('push and pull carry a tag between repositories', async t => {
   t.match(
     pulled.stderr,
     new RegExp(
-      `^pulling theirs …\npulling theirs: \\d+ objects.*\n.*mine names ${digest}\n$`,
+      `^pulling theirs …\npulling theirs: \\d+ references.*\n.*mine names ${digest}\n$`,
     ),
   )
   const again = await cairnJson(['pull', url, 'theirs', '--as', 'mine'], { repo: third })
@@ -79,6 +80,24 @@ t.test('serve tells its address in one line and ends gracefully', async t => {
     t.equal(await server.stop(signal), 0)
     const [line = ''] = server.log().split('\n')
     t.match(JSON.parse(line), { level: 'info', status: 200, service: 'list-tags' })
+  }
+})
+
+t.test('serve tells when it refuses pushes where it listens', async t => {
+  const { repo } = await storeFolder(t)
+  for (const [address, refuses] of [
+    ['127.0.0.1:0', false],
+    ['0.0.0.0:0', true],
+  ] as const) {
+    const child = startCairn(['serve', '--listen', address], { repo })
+    let remarks = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      remarks += chunk.toString()
+    })
+    const closed = once(child, 'close')
+    child.stdout?.once('data', () => child.kill('SIGTERM'))
+    t.same(await closed, [0, null])
+    t.equal(/^pushes are refused .*--allow-anonymous-push/.test(remarks), refuses)
   }
 })
 

@@ -252,6 +252,7 @@ t.test('takes no anonymous pushes beyond the loopback unless allowed', async t =
   const bytes = upgradeRequest('/app?service=receive-objects')
   await using careful = createServer({ root })
   const { port } = await careful.listen({ host: '0.0.0.0' })
+  t.equal(careful.pushRefusal, 'this server takes no anonymous pushes')
   t.match(await sendRaw(port, bytes), { status: 403 })
   t.match(await sendRaw(port, rawRequest('/app?service=list-tags')), { status: 200 })
   await using open = createServer({ root, allowAnonymousPush: true })
@@ -270,7 +271,10 @@ t.test('makes a repository for a push only where that is asked and possible', as
   for (const path of ['whole/inner', 'v2', 'metrics/x', '.hidden', 'a/../b', '']) {
     t.match(await sendRaw(port, push(path)), { status: 404 }, path)
   }
-  t.match(await sendRaw(port, push('occupied')), { status: 409 })
+  const occupied = await sendRaw(port, push('occupied'))
+  t.equal(occupied.status, 409)
+  t.match(String(occupied.body), /"detail":"no repository can be made at /)
+  t.notMatch(String(occupied.body), root)
   t.match(await sendRaw(port, rawRequest('/new?service=list-tags')), { status: 404 })
   const streams = await Promise.all([
     openRawStream(port, '/deep/er/new?service=receive-objects'),
