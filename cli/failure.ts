@@ -1,8 +1,10 @@
+import { getSystemErrorMap } from 'node:util'
 import { CommanderError } from 'commander'
 import { type ErrorCode, errorCodes } from '../lib/error-codes.js'
 import { CairnError, type ErrorFacts } from '../lib/errors.js'
 import { BrokenPipeError } from './output.js'
 import type { Settings } from './settings.js'
+import { shellWord } from './shell-word.js'
 
 /** What an error that is none of the library's is called in JSON. */
 type FailureCode =
@@ -65,16 +67,29 @@ const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
   EROFS: 'access_refused',
 }
 
-const hints: Partial<Record<ErrorCode, string>> = {
-  tag_not_found: 'see the tags with: cairn tag list',
-  ref_not_found: 'see the tags with: cairn tag list',
+type Hint = string | ((facts: ErrorFacts, settings: Settings) => string | undefined)
+
+const hints: Partial<Record<ErrorCode, Hint>> = {
+  repository_not_found: (_, { repositoryFolder }) =>
+    `make one with: cairn init --repo ${shellWord(repositoryFolder)}`,
+  tag_not_found: ({ url }) =>
+    url === undefined
+      ? seeTags
+      : `see its tags with: cairn remote tags ${shellWord(String(url))}`,
+  ref_not_found: ({ ref }) => hintOfRef(String(ref)),
+  path_not_found: ({ found }) =>
+    found === 'symlink' ? 'links are not followed' : undefined,
   remote_not_found: 'see the remotes with: cairn remote list',
   ambiguous_ref: 'give more digits of the digest',
   lock_busy: 'another process uses the repository: try again when it has ended',
   corrupt_object: 'look for more damage with: cairn fsck',
   incomplete_closure: 'look for more damage with: cairn fsck',
   storage_full: 'free some space and repeat the command',
+  destination_refused: ({ found }) =>
+    found === 'a folder with entries' ? 'merge into it with --force' : undefined,
 }
+
+const seeTags = 'see the tags with: cairn tag list'
 
 /** Decides how a run ends that threw `error`. */
 export function describeFailure(
@@ -118,7 +133,10 @@ export function describeFailure(
 }
 
 function describeUsageError(error: CommanderError): Failure {
-  const message = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/\.$/, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
   return {
     code: 'invalid_argument',
     // Without a command, commander has printed the help instead.
@@ -139,11 +157,16 @@ function describeSystemError(error: unknown): Failure | undefined {
   const code = codeOfErrno[errno]
   return {
     code: code ?? 'system_error',
-    message: error.message,
+    message: path === undefined ? error.message : `${path}: ${explain(error, errno)}`,
     facts: { errno, path },
     exitCode:
       code === undefined ? (exitCodeOfErrno[errno] ?? 1) : errorCodes[code].exitCode,
   }
+}
+
+function explain(error: Error & { readonly errno: unknown }, code: string): string {
+  const [, text] = getSystemErrorMap().get(Number(error.errno)) ?? []
+  return text === undefined ? code : `${text} (${code})`
 }
 
 function describeUnexpected(error: unknown): Failure {
@@ -158,8 +181,13 @@ function describeUnexpected(error: unknown): Failure {
   }
 }
 
-function findHint({ code }: CairnError, settings: Settings): string | undefined {
-  return code === 'repository_not_found'
-    ? `make one with: cairn init --repo ${settings.repositoryFolder}`
-    : hints[code]
+function findHint({ code, facts }: CairnError, settings: Settings): string | undefined {
+  const hint = hints[code]
+  return typeof hint === 'function' ? hint(facts, settings) : hint
+}
+
+function hintOfRef(ref: string): string {
+  const past = /^(.+)@\{\d+\}$/.exec(ref)?.[1]
+  if (past !== undefined) return `see what it named with: cairn tag log ${past}`
+  return ref.includes(':') ? 'only checkout, ls and cat take REF:PATH' : seeTags
 }

@@ -8,6 +8,13 @@ export async function openRepositoryOf(
   settings: Settings,
   output: Output,
 ): Promise<Repository> {
+  const repository = await openOrMake(settings, output)
+  const { algorithm, layout } = repository.config
+  output.detail(`repository ${repository.root} (${algorithm.name}, ${layout})`)
+  return repository
+}
+
+async function openOrMake(settings: Settings, output: Output): Promise<Repository> {
   const { openRepository } = await import('../lib/repository/open.js')
   try {
     return await openRepository(settings.repositoryFolder)

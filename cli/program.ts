@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { InvalidArgumentError } from '../lib/errors.js'
 import type { Start } from './context.js'
 import { defineMaintenanceCommands } from './definitions/maintenance.js'
 import { defineOtherCommands } from './definitions/other.js'
@@ -12,18 +13,22 @@ export function createProgram(version: string, start: Start): Command {
   const program = new Command('cairn')
     .description('Stores filesystem trees by digest, and moves them between machines.')
     .version(version, '-V, --version', 'print the version')
-    .option('--repo <dir>', 'repository folder (default: $CAIRN_REPO, else your own)')
+    .option(
+      '--repo <dir>',
+      'repository (default: $CAIRN_REPO, else ~/.local/share/cairn)',
+    )
     .option('--json', 'print one JSON document, errors too')
-    .option('--quiet', 'print only results')
-    .option('--verbose', 'print more, stacks of errors too')
+    .option('-q, --quiet', 'print only results')
+    .option('-v, --verbose', 'print more, stacks of errors too')
     .option('--no-progress', 'show no progress')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand('help [command]', 'print the help of a command')
+    .helpCommand(false)
     .configureHelp({ showGlobalOptions: true })
     // main prints errors, in one line or as JSON.
     .configureOutput({ outputError: () => {} })
     .exitOverride()
     .addHelpText('after', topics)
+    .hook('preAction', (_, command) => refuseEmpty(command))
   defineRepositoryCommands(program, start)
   defineMaintenanceCommands(program, start)
   defineTreeCommands(program, start)
@@ -31,6 +36,20 @@ export function createProgram(version: string, start: Start): Command {
   defineRemoteCommands(program, start)
   defineOtherCommands(program, start)
   return program
+}
+
+// An empty argument is a variable that was not set, never a name that was meant.
+function refuseEmpty(command: Command): void {
+  command.args.forEach((text, place) => {
+    if (text !== '') return
+    const name = command.registeredArguments[place]?.name() ?? 'ref'
+    throw new InvalidArgumentError(`the argument ${name} is empty`, { argument: name })
+  })
+  for (const [name, value] of Object.entries(command.optsWithGlobals())) {
+    if (value !== '') continue
+    const flag = `--${name.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
+    throw new InvalidArgumentError(`the value of ${flag} is empty`, { flag })
+  }
 }
 
 /** Whether commander ended the run because it printed what was asked for. */

@@ -2,7 +2,7 @@ import type { OutputStream } from './output.js'
 import { counted, formatBytes, formatSeconds } from './text.js'
 
 /** What a work counts. */
-export type ProgressUnit = 'object' | 'entry'
+export type ProgressUnit = 'object' | 'entry' | 'reference'
 
 /** How far a work is; totals where they are known. */
 export type ProgressState = {
@@ -52,6 +52,7 @@ type Work = { readonly label: string; readonly unit: ProgressUnit }
 const plurals: Readonly<Record<ProgressUnit, string>> = {
   object: 'objects',
   entry: 'entries',
+  reference: 'references',
 }
 
 function countedUnits(count: number, unit: ProgressUnit): string {

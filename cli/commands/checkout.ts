@@ -23,7 +23,9 @@ export async function checkout(
   const from = splitRefPath(place.ref)
   const { output } = context
   const { application, report } = await checkoutTo(context, from, place.dir, flags)
-  for (const leftOut of report.leftOut) output.warn(`left out ${describe(leftOut)}`)
+  for (const leftOut of report.leftOut) {
+    output.warn(`left out ${describe(leftOut, output.mode.verbose ? undefined : 3)}`)
+  }
   const { entries, files, bytes } = report
   output.note(
     `wrote ${counted(entries, 'entry', 'entries')}, ${counted(files, 'file')} ` +
@@ -77,9 +79,9 @@ async function checkoutTo(
   return { application, report }
 }
 
-function describe({ kind, count, paths }: LeftOut): string {
+function describe({ kind, count, paths }: LeftOut, most: number | undefined): string {
   const shown = paths
-    .slice(0, 3)
+    .slice(0, most)
     .map(path => (path.length === 0 ? '/' : escapeBytes(path)))
   const more = count > shown.length ? ', …' : ''
   return `${kind} ${counted(count, 'time')}: ${shown.join(', ')}${more}`

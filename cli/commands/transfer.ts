@@ -52,6 +52,10 @@ export async function runTransfer(
       : `transferred ${counted(result.objects, 'object')}, ${formatBytes(result.bytes)}; ` +
           `${tag} names ${application.digest}`,
   )
+  context.output.detail(
+    `${counted(objects.skipped, 'reference')} of ${formatBytes(bytes.skipped)} ` +
+      'led to what was there already',
+  )
   await context.output.result(
     {
       url: remote.url.href,
@@ -71,7 +75,7 @@ async function watched<Result>(
   meter: ProgressMeter,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  using progress = context.output.progress(label)
+  using progress = context.output.progress(label, 'reference')
   const show = (): void => {
     const { objects, bytes } = meter.snapshot()
     if (objects.total === 0) return

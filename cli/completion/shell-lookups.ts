@@ -1,3 +1,4 @@
+import { quoteForShell } from '../shell-word.js'
 import type { Candidates, CompletedCommand } from './completion-model.js'
 
 /**
@@ -44,11 +45,6 @@ export function shellLookups(commands: readonly CompletedCommand[]): string {
       ),
     ),
   ].join('\n')
-}
-
-/** Quotes a word for bash, zsh and sh. */
-export function quoteForShell(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 type Case = { readonly when: readonly string[]; readonly lines: readonly string[] }

@@ -1,7 +1,18 @@
 import { Argument, type Command } from 'commander'
+import { InvalidArgumentError } from '../../lib/errors.js'
 import type { Shell } from '../commands/completion.js'
 import type { Start } from '../context.js'
 import { examples } from '../help.js'
+
+function findCommand(program: Command, words: readonly string[]): Command {
+  return words.reduce((command, word) => {
+    const found = command.commands.find(child => child.name() === word)
+    if (found !== undefined) return found
+    throw new InvalidArgumentError(`unknown command '${words.join(' ')}'`, {
+      found: word,
+    })
+  }, program)
+}
 
 /** Defines the commands that help to use the others. */
 export function defineOtherCommands(program: Command, start: Start): void {
@@ -43,6 +54,14 @@ export function defineOtherCommands(program: Command, start: Start): void {
         await completion(context, program, shell)
       }),
     )
+
+  program
+    .command('help')
+    .summary('print the help of a command')
+    .description('Prints the help of a command, or which commands there are.')
+    .argument('[command...]', 'words of the command')
+    .addHelpText('after', examples('cairn help store', 'cairn help tag set'))
+    .action((words: string[]) => findCommand(program, words).outputHelp())
 
   program
     .command('__complete', { hidden: true })

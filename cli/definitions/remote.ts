@@ -14,6 +14,7 @@ export function defineRemoteCommands(program: Command, start: Start): void {
 function defineRemote(program: Command, start: Start): void {
   const remote = program
     .command('remote')
+    .helpCommand(false)
     .summary('name other repositories, look at their tags')
     .description('Remotes are names for the URLs of other repositories.')
     .addHelpText(

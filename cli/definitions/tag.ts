@@ -6,6 +6,7 @@ import { examples } from '../help.js'
 export function defineTagCommands(program: Command, start: Start): void {
   const tag = program
     .command('tag')
+    .helpCommand(false)
     .summary('list, set and remove tags')
     .description('Tags name stored trees.')
     .addHelpText('after', examples('cairn tag list', 'cairn tag set stable app'))
@@ -30,7 +31,7 @@ export function defineTagCommands(program: Command, start: Start): void {
     .argument('<ref>', 'what it shall name')
     .addHelpText(
       'after',
-      examples('cairn tag set stable app', 'cairn tag set stable app@{1}'),
+      examples('cairn tag set stable app', "cairn tag set stable 'app@{1}'"),
     )
     .action((name: string, ref: string) =>
       start(async context => {

@@ -114,7 +114,7 @@ function defineShow(program: Command, start: Start): void {
         'or what is known of a file.',
     )
     .argument('<ref>', 'what to show')
-    .addHelpText('after', examples('cairn show app', 'cairn show app@{1} --json'))
+    .addHelpText('after', examples('cairn show app', "cairn show 'app@{1}' --json"))
     .action((ref: string) =>
       start(async context => {
         const { show } = await import('../commands/show.js')
@@ -173,7 +173,7 @@ function defineDiff(program: Command, start: Start): void {
     .addHelpText(
       'after',
       examples(
-        'cairn diff app@{1} app',
+        "cairn diff 'app@{1}' app",
         'cairn diff app /srv/app',
         'cairn diff app ./app',
       ),

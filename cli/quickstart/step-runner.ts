@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { quoteForShell } from '../completion/shell-lookups.js'
 import type { CommandContext } from '../context.js'
 import { StepFailedError } from '../failure.js'
+import { shellWord } from '../shell-word.js'
 
 /** A command that was run, and what came out. */
 export type Step = {
@@ -88,9 +88,7 @@ export class StepRunner {
 }
 
 function commandLine(args: readonly string[]): string {
-  return ['cairn', ...args]
-    .map(word => (/^[\w@%+=:,./-]+$/.test(word) ? word : quoteForShell(word)))
-    .join(' ')
+  return ['cairn', ...args].map(shellWord).join(' ')
 }
 
 function collect(child: ChildProcess): () => { stdout: string; stderr: string } {

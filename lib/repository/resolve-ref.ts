@@ -52,7 +52,7 @@ async function resolvePast(
   const entry = entries[count]
   if (entry === undefined) {
     throw new RefNotFoundError(
-      `no ${ref}: the log of tag ${name} has ${entries.length} entries`,
+      `no ${ref}: the log of tag ${name} goes from 0 to ${entries.length - 1}`,
       { ref, expected: `0 to ${entries.length - 1}` },
     )
   }

@@ -82,7 +82,7 @@ async function findChild(
   const folder = showPath(joinTreePath(above))
   if (parent.kind !== 'directory') {
     throw new PathNotFoundError(
-      `${folder} is no folder: expected one, found a ${parent.kind}`,
+      `${folder} is no folder: it is a ${parent.kind === 'regular' ? 'regular file' : parent.kind}`,
       {
         path: folder,
         component: showPath(name),

@@ -3,7 +3,12 @@ import t from 'tap'
 import { describeFailure, Interruption, StepFailedError } from '../../cli/failure.js'
 import { BrokenPipeError } from '../../cli/output.js'
 import { resolveSettings } from '../../cli/settings.js'
-import { TagNotFoundError } from '../../lib/errors.js'
+import {
+  DestinationRefusedError,
+  PathNotFoundError,
+  RefNotFoundError,
+  TagNotFoundError,
+} from '../../lib/errors.js'
 
 const settings = resolveSettings({ repo: '/repo' }, {}, '/home/u')
 
@@ -87,4 +92,32 @@ t.test('names the step of quickstart that failed', async t => {
     facts: { command: 'cairn push', exitCode: 7 },
     exitCode: 1,
   })
+})
+
+t.test('hints at what leads on', async t => {
+  for (const [error, hint] of [
+    [new RefNotFoundError('x', { ref: 'app' }), /cairn tag list/],
+    [new RefNotFoundError('x', { ref: 'app@{7}' }), /cairn tag log app/],
+    [new RefNotFoundError('x', { ref: 'app:etc' }), /take REF:PATH/],
+    [new TagNotFoundError('x', { name: 'app' }), /cairn tag list/],
+    [new TagNotFoundError('x', { url: 'http://h/a' }), /cairn remote tags http:\/\/h\/a/],
+    [new PathNotFoundError('x', { found: 'symlink' }), /not followed/],
+    [new DestinationRefusedError('x', { found: 'a folder with entries' }), /--force/],
+  ] as const) {
+    t.match(describeFailure(error, settings, undefined).hint, hint)
+  }
+  const other = new DestinationRefusedError('x', { path: 'p' })
+  t.equal(describeFailure(other, settings, undefined).hint, undefined)
+})
+
+t.test('names the file of a system error first', async t => {
+  const error = Object.assign(new Error("ENOENT: no such file or directory, open 'c'"), {
+    code: 'ENOENT',
+    errno: -2,
+    path: 'c',
+  })
+  t.equal(
+    describeFailure(error, settings, undefined).message,
+    'c: no such file or directory (ENOENT)',
+  )
 })

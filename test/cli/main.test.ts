@@ -23,6 +23,17 @@ t.test('prints help with examples on standard output', async t => {
   }
 })
 
+t.test('prints the help of the command that is named, however deep', async t => {
+  t.match((await cairn(['help', 'tag', 'set'])).stdout, /^Usage: cairn tag set /)
+  t.match((await cairn(['help'])).stdout, /^Usage: cairn \[options\]/)
+})
+
+t.test('has short forms for quiet and verbose', async t => {
+  const { repo, source } = await storeFolder(t)
+  t.equal((await cairn(['store', source, '-q'], { repo })).stderr, '')
+  t.match((await cairn(['tag', 'list', '-v'], { repo })).stderr, /^repository .*loose/)
+})
+
 t.test('answers wrong usage with exit code 2 and one line', async t => {
   for (const [args, message] of [
     [['frobnicate'], /unknown command 'frobnicate'/],
@@ -35,6 +46,11 @@ t.test('answers wrong usage with exit code 2 and one line', async t => {
     [['tag', 'restore', 'app'], /expected TAG@\{n\}/],
     [['serve', '--listen', 'here'], /expected HOST:PORT/],
     [['serve', '--create'], /--create needs --root/],
+    [['store', ''], /the argument path is empty/],
+    [['store', '.', '--config', ''], /the value of --config is empty/],
+    [['tag', 'list', '--repo', ''], /the value of --repo is empty/],
+    [['help', 'tag', 'sot'], /unknown command 'tag sot'/],
+    [['help', 'frobnicate'], /unknown command 'frobnicate'/],
   ] as const) {
     const run = await cairn(args, { repo: '/nonexistent' })
     t.equal(run.code, 2, args.join(' '))
