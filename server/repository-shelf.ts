@@ -25,6 +25,10 @@ export type ShelfOptions = {
   readonly maxOpen: number
 }
 
+// A folder that holds both is taken for a repository of version 1: made as repositories of
+// their own, they would hide all their neighbours.
+const partNames = new Set(['objects', 'refs'])
+
 type Opened = {
   readonly folder: Pick<Stats, 'dev' | 'ino'>
   readonly repository: Promise<Repository>
@@ -105,6 +109,7 @@ export class RepositoryShelf {
   }
 
   async #make(path: RepositoryPath, algorithm: Algorithm): Promise<void> {
+    if (path.some(name => partNames.has(name))) throw noRepository(`/${path.join('/')}`)
     let place = this.#root
     for (const name of path) {
       if (isRepository(place)) throw noRepository(`/${path.join('/')}`)

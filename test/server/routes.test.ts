@@ -271,6 +271,10 @@ t.test('makes a repository for a push only where that is asked and possible', as
   for (const path of ['whole/inner', 'v2', 'metrics/x', '.hidden', 'a/../b', '']) {
     t.match(await sendRaw(port, push(path)), { status: 404 }, path)
   }
+  // Made by two pushes, these would turn the folder around them into a repository.
+  for (const path of ['objects', 'refs/tags', 'team/objects', 'team/refs/tags']) {
+    t.match(await sendRaw(port, push(path)), { status: 404 }, path)
+  }
   const occupied = await sendRaw(port, push('occupied'))
   t.equal(occupied.status, 409)
   t.match(String(occupied.body), /"detail":"no repository can be made at /)
