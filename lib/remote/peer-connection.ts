@@ -85,15 +85,17 @@ export class PeerConnection implements AsyncDisposable {
   async read(length: number, what: string): Promise<Buffer> {
     this.#throwUnreadable()
     if (this.#chunk.length >= length) return this.#take(length)
-    const parts: Buffer[] = []
+    let bytes: Buffer = Buffer.alloc(0)
     let received = 0
     while (received < length) {
       if (!(await this.#fill())) throw cutOff(received, length, what)
       const part = this.#take(length - received)
-      parts.push(part)
+      // Kept apart, parts of a byte each would take hundreds of bytes each.
+      bytes = withRoomFor(bytes, received + part.length, length)
+      bytes.set(part, received)
       received += part.length
     }
-    return Buffer.concat(parts)
+    return bytes.subarray(0, received)
   }
 
   /**
@@ -246,6 +248,16 @@ export class PeerConnection implements AsyncDisposable {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
+}
+
+/** The same bytes in a buffer that holds `needed`, or twice as many as now, of `most`. */
+function withRoomFor(bytes: Buffer, needed: number, most: number): Buffer {
+  if (needed <= bytes.length) return bytes
+  const larger = Buffer.allocUnsafeSlow(
+    Math.min(most, Math.max(needed, 2 * bytes.length)),
+  )
+  larger.set(bytes)
+  return larger
 }
 
 function cutOff(received: number, expected: number, what: string): ConnectionLostError {

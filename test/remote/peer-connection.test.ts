@@ -1,4 +1,7 @@
+import { EventEmitter, once } from 'node:events'
 import { Duplex } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { PeerConnection } from '../../lib/remote/peer-connection.js'
 import { makeDuplexPair } from '../support/duplex-pair.js'
@@ -15,6 +18,25 @@ t.test('reads exactly as many bytes as asked, however they come', async t => {
     code: 'connection_lost',
     message: 'connection closed after 0 of 1 bytes of more',
   })
+})
+
+t.test('holds bytes that come one by one in little more than their number', async t => {
+  const length = 100_000
+  let sent = 0
+  const source = new EventEmitter()
+  const ours = new Duplex({
+    read() {
+      if (sent++ === length) source.emit('dry')
+      else setImmediate(() => this.push(Buffer.allocUnsafeSlow(1)))
+    },
+  })
+  await using peer = new PeerConnection(ours)
+  const before = memoryInUse()
+  const reading = peer.read(length + 1, 'an object')
+  await once(source, 'dry')
+  t.ok(memoryInUse() - before < 8_000_000)
+  ours.push('!')
+  t.equal((await reading).at(-1), 0x21)
 })
 
 t.test('throws the error of the stream, with its cause', async t => {
@@ -139,3 +161,11 @@ t.test('reads what came before an orderly end after the stream is closed', async
   t.equal(await peer.atEnd(), true)
   await t.rejects(peer.write(Buffer.of(1)), { code: 'connection_lost' })
 })
+
+/** Bytes that are still reachable. */
+function memoryInUse(): number {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
