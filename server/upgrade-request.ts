@@ -34,10 +34,8 @@ export function makeResponse(request: IncomingMessage, socket: Duplex): ServerRe
   response.shouldKeepAlive = false
   // It takes any socket that can be written to, also one of TLS.
   response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
-  response.once('finish', () => {
-    response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0])
-    socket.end(() => socket.destroy())
-  })
+  // Not detached: the response hears of its end from the socket.
+  response.once('finish', () => socket.end(() => socket.destroy()))
   return response
 }
 

@@ -349,6 +349,14 @@ t.test('writes one entry a request, without secrets of the machine', async t => 
   t.notMatch(JSON.stringify(log), root)
 })
 
+t.test('writes an entry for a refused upgrade too', async t => {
+  const { send, log } = await start(t, { readOnly: true })
+  await send(push('team/app'))
+  await send(push('nope'))
+  await send(upgradeRequest('/nope?service=serve-objects'))
+  t.match(log, [{ status: 403 }, { status: 403 }, { status: 404 }])
+})
+
 t.test('logs what a transfer moved', async t => {
   const { port, log } = await start(t)
   await using stream = await openRawStream(port, '/team/app?service=serve-objects')
