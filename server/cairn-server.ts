@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import { InvalidArgumentError } from '../lib/errors.js'
 import type { Algorithm } from '../lib/object/algorithm.js'
 import { findAlgorithmByName } from '../lib/object/algorithm.js'
-import { defaultPatience } from '../lib/remote/peer-watch.js'
+import { defaultPatience, type Patience } from '../lib/remote/peer-watch.js'
 import type { ReceiveLimits } from '../lib/remote/receive-limits.js'
 import { createApplication } from './application.js'
 import type { Logger } from './log-entry.js'
@@ -66,6 +66,8 @@ class HttpServer implements CairnServer {
   readonly #server: Server
   readonly #sessions: TransferSessions
   readonly #upgradables = new WeakMap<IncomingMessage, Upgradable>()
+  /** Sockets of requests that asked to upgrade: Node forgets them. */
+  readonly #upgrading = new Set<Duplex>()
   readonly #options: ServerOptions
   #isClosing = false
   #closed: Promise<void> | undefined
@@ -87,6 +89,7 @@ class HttpServer implements CairnServer {
       application,
     )
     this.#server.maxConnections = maxConnections
+    this.#server.timeout = this.#patience.idleTimeoutMs
     this.#server.on('upgrade', (request, socket, head) => {
       this.#noteUpgrade(request, socket, head)
       application(request, makeResponse(request, socket))
@@ -130,6 +133,7 @@ class HttpServer implements CairnServer {
     const grace = setTimeout(() => {
       this.#sessions.abort(new Error('the server is closing'))
       this.#server.closeAllConnections()
+      for (const socket of this.#upgrading) socket.destroy()
     }, graceMs)
     await Promise.all([ended, this.#sessions.idle()])
     clearTimeout(grace)
@@ -138,7 +142,19 @@ class HttpServer implements CairnServer {
   #noteUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Whoever uses the socket sees it close; without a listener an error ends the process.
     socket.on('error', () => socket.destroy())
+    request.socket.once('timeout', () => socket.destroy())
+    this.#upgrading.add(socket)
+    socket.once('close', () => this.#upgrading.delete(socket))
     this.#upgradables.set(request, { socket, head })
+  }
+
+  get #patience(): Patience {
+    const { idleTimeoutMs, minimumBytesPerSecond } = this.#options
+    return {
+      idleTimeoutMs: idleTimeoutMs ?? defaultPatience.idleTimeoutMs,
+      minimumBytesPerSecond:
+        minimumBytesPerSecond ?? defaultPatience.minimumBytesPerSecond,
+    }
   }
 
   #version1(): Version1Context {
@@ -151,11 +167,7 @@ class HttpServer implements CairnServer {
         maxOpen: this.#options.maxOpenRepositories ?? defaultMaxOpenRepositories,
       }),
       sessions: this.#sessions,
-      patience: {
-        idleTimeoutMs: this.#options.idleTimeoutMs ?? defaultPatience.idleTimeoutMs,
-        minimumBytesPerSecond:
-          this.#options.minimumBytesPerSecond ?? defaultPatience.minimumBytesPerSecond,
-      },
+      patience: this.#patience,
       limits,
       refusal: () => this.pushRefusal,
       isClosing: () => this.#isClosing,

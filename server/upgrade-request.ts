@@ -45,6 +45,8 @@ export function acceptUpgrade(
   { socket, head }: Upgradable,
 ): void {
   response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0])
+  // From here on PeerWatch decides how long a peer may be silent.
+  response.req.socket.setTimeout(0)
   if (head.length > 0) socket.unshift(head)
   socket.write(upgradeReply)
 }

@@ -1,4 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { EventEmitter, once } from 'node:events'
+import { existsSync, linkSync, readdirSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { encodeDescriptor } from '../../lib/object/descriptor.js'
@@ -15,7 +17,12 @@ import {
 import { makeGoldenRepository, makeRepositoryWith } from '../support/golden-repository.js'
 import { bytesFrom, loadTranscript } from '../support/golden-transcript.js'
 import { loadGoldenTree } from '../support/golden-tree.js'
-import { openRawStream, rawRequest, sendRaw } from '../support/raw-http.js'
+import {
+  openRawStream,
+  rawRequest,
+  sendRaw,
+  upgradeRequest,
+} from '../support/raw-http.js'
 import { splitHead } from '../support/replay-socket.js'
 
 const { application } = loadGoldenTree()
@@ -293,3 +300,46 @@ t.test('closes on a peer that never stops sending', async t => {
     t.type(await ended(), 'object')
   }
 })
+
+// So many that the list is longer than what the kernel takes from us for a peer.
+const manyTags = 24_000
+
+for (const [kind, request] of [
+  ['plain', rawRequest('/?service=list-tags', { headers: ['X-None: 1'] })],
+  ['upgrade', upgradeRequest('/?service=list-tags')],
+] as const) {
+  const name = `lets go of who takes no answer to a request (${kind})`
+  t.test(name, { timeout: 110_000 }, async t => {
+    const root = join(t.testdir(), 'repository')
+    await makeGoldenRepository(root)
+    const tags = join(root, 'refs/tags')
+    const [tag = ''] = readdirSync(tags)
+    for (let index = 0; index < manyTags; index++) {
+      linkSync(join(tags, tag), join(tags, String(index).padStart(128, 'x')))
+    }
+    await using patient = createServer({ root })
+    const { port } = await patient.listen()
+    using taker = takeNothing(port, request)
+    // The list is read in one go, so it is under way when this is answered.
+    await sendRaw(port, rawRequest('/healthz'))
+    t.notOk(taker.socket.destroyed)
+    await patient.close({ graceMs: 50 })
+    t.equal(patient.address, undefined)
+
+    const log = new EventEmitter()
+    const logger = (entry: LogEntry): void => void log.emit('entry', entry)
+    await using hasty = createServer({ root, idleTimeoutMs: 500, logger })
+    const { port: other } = await hasty.listen()
+    using another = takeNothing(other, request)
+    t.match(await once(log, 'entry'), [{ message: 'request', status: 200 }])
+    t.notOk(another.socket.destroyed)
+  })
+}
+
+function takeNothing(port: number, request: string): Disposable & { socket: Socket } {
+  const socket = connect({ port, host: '127.0.0.1' })
+  socket.on('error', () => undefined)
+  socket.pause()
+  socket.write(request)
+  return { socket, [Symbol.dispose]: () => void socket.destroy() }
+}
