@@ -22,7 +22,7 @@ export type OpenOptions = {
 }
 
 /**
- * Opens a repository; nothing has to be closed.
+ * Opens a repository; who opens many disposes each.
  *
  * Throws RepositoryNotFoundError when `root` is none, InvalidRepositoryError when its
  * config cannot be understood, AccessRefusedError.

@@ -21,8 +21,13 @@ import { type FoundSession, SessionRegistry } from './session-registry.js'
 import { clearStaleTemp } from './stale-temp.js'
 import { TagStore } from './tag-store.js'
 
-/** A repository on disk: objects, and what says which of them matter. */
-export class Repository {
+/**
+ * A repository on disk: objects, and what says which of them matter.
+ *
+ * Disposing it closes the files that reading its objects keeps open. One that nobody holds
+ * any more lets go of them by itself, some time later: who opens many disposes them.
+ */
+export class Repository implements Disposable {
   /** The real path of its folder. */
   readonly root: string
   readonly config: RepositoryConfig
@@ -48,6 +53,10 @@ export class Repository {
     this.remotes = new RemoteBook(paths, calls)
     this.#paths = paths
     this.#sessions = new SessionRegistry(paths)
+  }
+
+  [Symbol.dispose](): void {
+    this.objects[Symbol.dispose]()
   }
 
   /**

@@ -96,6 +96,9 @@ export class LooseStore implements ObjectStore {
     if (batch.length > 0) yield batch
   }
 
+  /** Nothing stays open between calls. */
+  [Symbol.dispose](): void {}
+
   async begin(options: StoreSessionOptions): Promise<StoreSession> {
     return new LooseSession(this.#layout, this.#writing, options)
   }

@@ -72,6 +72,9 @@ export class MemoryStore implements ObjectStore {
     }
   }
 
+  /** Nothing stays open between calls. */
+  [Symbol.dispose](): void {}
+
   async begin(options: StoreSessionOptions): Promise<StoreSession> {
     return new MemorySession(this.#objects, options)
   }

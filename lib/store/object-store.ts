@@ -65,8 +65,13 @@ export interface ObjectReader {
   refresh?(): void
 }
 
-/** A place where objects live. */
-export interface ObjectStore extends ObjectReader {
+/**
+ * A place where objects live.
+ *
+ * Disposing closes the files that reading keeps open: nothing can be read or begun
+ * afterwards, but streams that are open go on. Disposing twice is harmless.
+ */
+export interface ObjectStore extends ObjectReader, Disposable {
   /**
    * Every published digest that starts with `prefix` (lower-case hex; any other text
    * matches none), in batches, each once, ascending within one algorithm. What is

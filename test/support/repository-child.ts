@@ -32,11 +32,12 @@ const actions: Readonly<Record<string, Action>> = {
   'store-for-ever': async (repository, [name = '', seed = '0']) => {
     process.stdin.resume()
     for (let turn = Number(seed); !process.stdin.readableEnded; turn++) {
-      const opened = turn % 2 === 0 ? repository : await openRepository(repository.root)
+      using fresh = await openRepository(repository.root)
+      const opened = turn % 2 === 0 ? repository : fresh
       const contents = [turn % 3, turn % 5, turn % 7].map(n => `content ${n}`.repeat(500))
       const stored = await storeFiles(opened, [...contents, `${name} ${turn % 11}`], name)
-      const fresh = await openRepository(repository.root)
-      for await (const batch of walkClosure(fresh.objects, [stored])) {
+      using reader = await openRepository(repository.root)
+      for await (const batch of walkClosure(reader.objects, [stored])) {
         if (batch.length === 0) throw new Error('an empty batch')
       }
       if (turn % 4 === 0) await opened.tags.remove(name)

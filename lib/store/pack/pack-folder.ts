@@ -27,6 +27,21 @@ const maxRounds = 8
 /** An object and the pack that holds it. */
 export type FoundObject = { readonly pack: PackFile; readonly place: PackPlace }
 
+type OpenFiles = {
+  readonly packs: Map<string, PackFile>
+  multi: MultiIndex | undefined
+}
+
+// Who holds a repository for a moment, as a server does, may let it go unclosed.
+const forgotten = new FinalizationRegistry(closeFiles)
+
+function closeFiles(files: OpenFiles): void {
+  for (const pack of files.packs.values()) pack.retire()
+  files.packs.clear()
+  files.multi?.[Symbol.dispose]()
+  files.multi = undefined
+}
+
 /**
  * The sealed packs of a repository, as they come and go.
  *
@@ -37,9 +52,8 @@ export type FoundObject = { readonly pack: PackFile; readonly place: PackPlace }
 export class PackFolder implements Disposable {
   readonly path: string
   #listed: ReadonlySet<string> = new Set()
-  readonly #open = new Map<string, PackFile>()
+  readonly #files: OpenFiles = { packs: new Map(), multi: undefined }
   readonly #broken = new Map<string, CairnError>()
-  #multi: MultiIndex | undefined
   #covered: ReadonlySet<string> = new Set()
   #uncovered: readonly PackFile[] = []
   #condemned: CondemnedList = noneCondemned
@@ -51,6 +65,7 @@ export class PackFolder implements Disposable {
 
   constructor(path: string) {
     this.path = path
+    forgotten.register(this, this.#files, this)
   }
 
   /** Every pack that can be read, opened. */
@@ -97,7 +112,10 @@ export class PackFolder implements Disposable {
         return { pack, place }
       }
     }
-    return this.#multi && this.#findCovered(this.#multi, { digest, binary, purpose })
+    return (
+      this.#files.multi &&
+      this.#findCovered(this.#files.multi, { digest, binary, purpose })
+    )
   }
 
   /** Finds an object, looking into the folder again before it says that there is none. */
@@ -135,7 +153,7 @@ export class PackFolder implements Disposable {
 
   /** Drops packs whose files lost bytes, so that what they held counts as absent. */
   dropCut(): void {
-    for (const [name, pack] of this.#open) {
+    for (const [name, pack] of this.#files.packs) {
       if (pack.isWhole) continue
       this.#drop(name, pack)
       this.#broken.set(
@@ -150,9 +168,8 @@ export class PackFolder implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isClosed = true
-    for (const [name, pack] of this.#open) this.#drop(name, pack)
-    this.#multi?.[Symbol.dispose]()
-    this.#multi = undefined
+    forgotten.unregister(this)
+    closeFiles(this.#files)
     this.#listed = new Set()
     this.#sortOut()
   }
@@ -202,7 +219,7 @@ export class PackFolder implements Disposable {
     let hasLost = false
     for (const name of this.#listed) {
       if (names.has(name)) continue
-      const pack = this.#open.get(name)
+      const pack = this.#files.packs.get(name)
       if (pack !== undefined) this.#drop(name, pack)
       hasLost = true
     }
@@ -212,12 +229,12 @@ export class PackFolder implements Disposable {
   #openMulti(isThere: boolean): boolean {
     const path = join(this.path, multiName)
     const stat = isThere ? statSync(path, { throwIfNoEntry: false }) : undefined
-    if (stat && identityOf(stat) === this.#multi?.identity) return false
-    const hadOne = this.#multi !== undefined
-    this.#multi?.[Symbol.dispose]()
-    this.#multi = undefined
+    if (stat && identityOf(stat) === this.#files.multi?.identity) return false
+    const hadOne = this.#files.multi !== undefined
+    this.#files.multi?.[Symbol.dispose]()
+    this.#files.multi = undefined
     const opened = stat && this.#orBroken(path, () => MultiIndex.open(path))
-    this.#multi = opened
+    this.#files.multi = opened
     this.#covered = new Set(opened?.packs)
     return hadOne || opened !== undefined
   }
@@ -246,24 +263,24 @@ export class PackFolder implements Disposable {
   }
 
   #sortOut(): void {
-    this.#uncovered = [...this.#open]
+    this.#uncovered = [...this.#files.packs]
       .filter(([name]) => !this.#covered.has(name))
       .map(([, pack]) => pack)
       .toReversed()
   }
 
   #pack(name: string): PackFile | undefined {
-    const open = this.#open.get(name)
+    const open = this.#files.packs.get(name)
     if (open !== undefined) return open
     const path = join(this.path, name)
     if (this.#broken.has(path)) return undefined
     const opened = this.#orBroken(path, () => PackFile.open(path))
-    if (opened !== undefined) this.#open.set(name, opened)
+    if (opened !== undefined) this.#files.packs.set(name, opened)
     return opened
   }
 
   #drop(name: string, pack: PackFile): void {
-    this.#open.delete(name)
+    this.#files.packs.delete(name)
     pack.retire()
   }
 

@@ -53,7 +53,7 @@ export function openPackStore(root: string, options: PackStoreOptions = {}): Pac
 }
 
 /** Objects in sealed packs: a few files, whatever the number of objects. */
-export class PackStore implements ObjectStore, Disposable {
+export class PackStore implements ObjectStore {
   readonly #folder: PackFolder
   readonly #calls: PackCalls
   readonly #compression: Compression
