@@ -264,8 +264,16 @@ export {
   type CheckoutProgress,
   type CheckoutReport,
   checkout,
-} from './tree/checkout.js'
-export { type TreeRoot } from './tree/checkout-plan.js'
+} from './tree/checkout/checkout.js'
+export { type TreeRoot } from './tree/checkout/checkout-plan.js'
+export {
+  type LeftOut,
+  type LeftOutKind,
+} from './tree/checkout/left-out.js'
+export {
+  type OwnerMap,
+  parseOwnerMap,
+} from './tree/checkout/owner-map.js'
 export {
   type ComparedPart,
   type CompareOptions,
@@ -279,35 +287,27 @@ export {
   diffTrees,
   type TreeChange,
 } from './tree/diff.js'
-export { HashingSession } from './tree/hashing-session.js'
-export {
-  type LeftOut,
-  type LeftOutKind,
-} from './tree/left-out.js'
 export {
   type ListOptions,
   listTree,
   type TreeEntry,
 } from './tree/list.js'
 export {
-  type OwnerMap,
-  parseOwnerMap,
-} from './tree/owner-map.js'
-export {
   type RehashOptions,
   type RehashProgress,
   rehashApplication,
 } from './tree/rehash.js'
-export { storeApplication } from './tree/store-application.js'
-export { storeDirectory } from './tree/store-directory.js'
-export { storeFile } from './tree/store-file.js'
+export { HashingSession } from './tree/source/hashing-session.js'
+export { storeApplication } from './tree/source/store-application.js'
+export { storeDirectory } from './tree/source/store-directory.js'
+export { storeFile } from './tree/source/store-file.js'
 export {
   type StoredTree,
   type StoreOptions,
   type StoreProgress,
   type StoreStats,
   type WalkOptions,
-} from './tree/store-options.js'
+} from './tree/source/store-options.js'
 export {
   resolveTreePath,
   type TreeNode,

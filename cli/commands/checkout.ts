@@ -1,7 +1,10 @@
 import { escapeBytes } from '../../lib/object/escape.js'
-import { type CheckoutReport, checkout as checkoutTree } from '../../lib/tree/checkout.js'
-import type { LeftOut } from '../../lib/tree/left-out.js'
-import { parseOwnerMap } from '../../lib/tree/owner-map.js'
+import {
+  type CheckoutReport,
+  checkout as checkoutTree,
+} from '../../lib/tree/checkout/checkout.js'
+import type { LeftOut } from '../../lib/tree/checkout/left-out.js'
+import { parseOwnerMap } from '../../lib/tree/checkout/owner-map.js'
 import { resolveApplication } from '../application-ref.js'
 import type { CommandContext } from '../context.js'
 import { parseInteger } from '../parse-number.js'

@@ -1,6 +1,6 @@
 import { parseTagName, type TagName } from '../../lib/object/tag-name.js'
-import { storeApplication } from '../../lib/tree/store-application.js'
-import type { StoredTree } from '../../lib/tree/store-options.js'
+import { storeApplication } from '../../lib/tree/source/store-application.js'
+import type { StoredTree } from '../../lib/tree/source/store-options.js'
 import { readApplicationConfig } from '../application-config.js'
 import type { CommandContext } from '../context.js'
 import { objectMembers } from '../documents.js'

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
+import { type LeftOutKind, xattrKind } from '../../lib/tree/checkout/left-out.js'
 import type { FolderDifference } from '../../lib/tree/compare-folders.js'
-import { type LeftOutKind, xattrKind } from '../../lib/tree/left-out.js'
 
 /** Whether a difference is nothing but what a checkout said to have left out. */
 export function isAllowed(

@@ -1,6 +1,6 @@
 import { escapeBytes } from '../../lib/object/escape.js'
+import type { LeftOutKind } from '../../lib/tree/checkout/left-out.js'
 import { compareFolders, type FolderComparison } from '../../lib/tree/compare-folders.js'
-import type { LeftOutKind } from '../../lib/tree/left-out.js'
 import type { JsonValue } from '../json.js'
 import { counted, formatBytes } from '../text.js'
 import { isAllowed } from './allowed-difference.js'

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { isAllowed } from '../../cli/quickstart/allowed-difference.js'
 import { findSampleFolder } from '../../cli/quickstart/sample-folder.js'
-import type { LeftOutKind } from '../../lib/tree/left-out.js'
+import type { LeftOutKind } from '../../lib/tree/checkout/left-out.js'
 import { cairn } from '../support/run-cairn.js'
 import { storeFolder } from '../support/stored-folder.js'
 

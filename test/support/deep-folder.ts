@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { removeTree } from '../../lib/tree/remove-tree.js'
+import { removeTree } from '../../lib/tree/checkout/remove-tree.js'
 
 /** A folder in memory where there is one: for trees of which a disk makes a long story. */
 const memoryFolder = '/dev/shm'

@@ -1,7 +1,7 @@
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { storeApplication } from '../../lib/tree/store-application.js'
+import { storeApplication } from '../../lib/tree/source/store-application.js'
 import { makeRepository } from './scratch-repository.js'
 
 /** A folder with unusual names, and a repository that has it under the tag `app`. */

@@ -6,8 +6,8 @@ import type { Header } from '../../lib/object/header.js'
 import { MemoryStore } from '../../lib/store/memory-store.js'
 import type { ObjectReader, StoreSession } from '../../lib/store/object-store.js'
 import { getApplication, getDirectory, getHeader } from '../../lib/store/typed-object.js'
-import { storeApplication } from '../../lib/tree/store-application.js'
-import type { StoredTree, StoreOptions } from '../../lib/tree/store-options.js'
+import { storeApplication } from '../../lib/tree/source/store-application.js'
+import type { StoredTree, StoreOptions } from '../../lib/tree/source/store-options.js'
 
 /** One entry of a stored tree; `ordinal` is its position in walk order. */
 export type ListedEntry = {

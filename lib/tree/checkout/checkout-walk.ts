@@ -1,0 +1,367 @@
+import { mkdirSync } from 'node:fs'
+import type { Digest } from '../../object/digest.js'
+import type { Directory, DirectoryEntry, DirectoryLink } from '../../object/directory.js'
+import { DirectoryDescent } from '../../system/directory-descent.js'
+import { isErrno } from '../../system/errno.js'
+import { mountIdOf } from '../../system/mount-id.js'
+import { resolveEntryKind } from '../entry-kind.js'
+import { digestOfError, locatedError } from '../located-error.js'
+import { PathTrail } from '../path-trail.js'
+import { checkSize, checkType, type TreeReader } from '../tree-reader.js'
+import type { EntryMaker } from './entry-maker.js'
+import type { LeftOutList } from './left-out.js'
+import type { LinkStash } from './link-stash.js'
+import type { EntryMetadata, MetadataWriter } from './metadata-writer.js'
+import { makeSearchable } from './remove-tree.js'
+import { replaceEntry } from './replace-entry.js'
+import type { WalkCursor } from './walk-cursor.js'
+import { WorkFolder } from './work-folder.js'
+import { writingError } from './writing-error.js'
+
+/** What a checkout has done so far. */
+export type CheckoutCount = { entries: number; files: number; bytes: number }
+
+/** What a walk works with. */
+export type CheckoutWalkTools = {
+  readonly tree: TreeReader
+  readonly metadata: MetadataWriter
+  readonly maker: EntryMaker
+  readonly leftOut: LeftOutList
+  readonly stash: LinkStash
+  readonly cursor: WalkCursor
+  readonly work: WorkFolder
+  readonly onProgress?: ((count: CheckoutCount) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+type Step = {
+  readonly entry: DirectoryEntry
+  readonly ordinal: number
+  readonly metadata: EntryMetadata
+}
+
+/**
+ * A folder that is being filled.
+ *
+ * `made`: by this run, inside a private folder, so that entries are made in their place.
+ * `merged`: it was there before, so that entries are made in the work folder and moved.
+ */
+type Frame = {
+  readonly state: 'made' | 'merged'
+  readonly name: Buffer
+  readonly metadata: EntryMetadata | undefined
+  readonly directory: Directory
+  readonly descent: DirectoryDescent
+  readonly work: WorkFolder
+  /** Set when it was made in the work folder and has to be moved from there. */
+  readonly madeAt?: Buffer
+  readonly ownWork?: WorkFolder
+  index: number
+}
+
+/** Files up to this size are read whole, many at once. */
+const smallFileBytes = 512 * 1024
+const batchBytes = 8 * 1024 * 1024
+const batchEntries = 1024
+
+/**
+ * Writes the entries of a tree in stored order, one directory in memory a level.
+ *
+ * It never walks a name that another could have put there: see DirectoryDescent.
+ */
+export class CheckoutWalk {
+  readonly #tools: CheckoutWalkTools
+  readonly #trail: PathTrail
+  readonly count: CheckoutCount = { entries: 0, files: 0, bytes: 0 }
+
+  /** @param start - path of the tree's root inside the application, for messages */
+  constructor(tools: CheckoutWalkTools, start: Buffer) {
+    this.#tools = tools
+    this.#trail = new PathTrail(start)
+  }
+
+  /** Makes the one entry of a tree that is no folder; false when it was left out. */
+  async makeEntry(path: Buffer, entry: DirectoryEntry): Promise<boolean> {
+    const [step] = await this.#nextSteps([entry], () => this.#trail.here)
+    if (step === undefined) throw new Error('a batch of one gave no step')
+    const made = this.#makeNow(path, step, undefined)
+    if (made === 'needs-content') await this.#copy(path, step)
+    return made !== 'left-out'
+  }
+
+  /** Says what the root folder is, and counts it. */
+  async root(entry: DirectoryEntry): Promise<EntryMetadata> {
+    const [step] = await this.#nextSteps([entry], () => this.#trail.here)
+    if (step === undefined) throw new Error('a batch of one gave no step')
+    this.count.entries++
+    return step.metadata
+  }
+
+  /** Fills a folder, which stands at the start of a descent; its own metadata is the caller's. */
+  async fill(
+    link: DirectoryLink,
+    descent: DirectoryDescent,
+    state: Frame['state'],
+  ): Promise<void> {
+    const { tree, work, signal } = this.#tools
+    const directory = await tree.directory(link)
+    const name = Buffer.alloc(0)
+    const root = { state, name, metadata: undefined, directory, descent, work, index: 0 }
+    const frames: Frame[] = [root]
+    try {
+      for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+        signal?.throwIfAborted()
+        const entry = frame.directory[frame.index]
+        if (entry === undefined) {
+          this.#close(frame, frames.at(-2))
+          frames.pop()
+        } else if (entry.kind === 'directory') {
+          frame.index++
+          frames.push(await this.#enter(frame, entry))
+        } else await this.#fillNext(frame)
+      }
+    } finally {
+      for (const frame of frames) {
+        if (frame.madeAt !== undefined) frame.descent[Symbol.dispose]()
+        frame.ownWork?.[Symbol.dispose]()
+      }
+    }
+  }
+
+  async #enter(
+    parent: Frame,
+    entry: DirectoryEntry & { readonly kind: 'directory' },
+  ): Promise<Frame> {
+    const { tree } = this.#tools
+    // Its metadata is written when the walk leaves it, and still stands in it.
+    const [step] = await this.#nextSteps([entry], () => this.#trail.here)
+    const directory = await tree.directory(entry.directory)
+    const common = { name: entry.name, metadata: step?.metadata, directory, index: 0 }
+    this.#trail.enter(entry.name)
+    this.count.entries++
+    return this.#writing(
+      () => this.#trail.here,
+      () => this.#open(parent, common),
+    )
+  }
+
+  #open(
+    parent: Frame,
+    common: Pick<Frame, 'name' | 'metadata' | 'directory' | 'index'>,
+  ): Frame {
+    const { descent, work } = parent
+    const path = descent.path(common.name)
+    if (parent.state === 'made') {
+      mkdirSync(path, { mode: 0o700 })
+      descent.enter(common.name)
+      return { ...common, state: 'made', descent, work }
+    }
+    try {
+      makeSearchable(path)
+      descent.enter(common.name)
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error
+      const madeAt = work.newPath()
+      mkdirSync(madeAt, { mode: 0o700 })
+      const below = new DirectoryDescent(madeAt)
+      return { ...common, state: 'made', descent: below, work, madeAt }
+    }
+    if (mountIdOf(descent.fd) === work.mount) {
+      return { ...common, state: 'merged', descent, work }
+    }
+    const ownWork = new WorkFolder(descent.fd)
+    return { ...common, state: 'merged', descent, work: ownWork, ownWork }
+  }
+
+  #close(frame: Frame, parent: Frame | undefined): void {
+    const { metadata: entry, descent, madeAt } = frame
+    if (parent === undefined || entry === undefined) return
+    const { metadata } = this.#tools
+    this.#writing(
+      () => this.#trail.here,
+      () => {
+        if (madeAt !== undefined) {
+          metadata.finish(descent.fd, entry)
+          descent[Symbol.dispose]()
+          replaceEntry(madeAt, parent.descent.path(frame.name), parent.work)
+        } else if (frame.state === 'made') {
+          descent.leave(fd => metadata.finish(fd, entry))
+        } else {
+          frame.ownWork?.[Symbol.dispose]()
+          descent.leave(fd => metadata.finishExisting(fd, entry))
+        }
+      },
+    )
+    this.#trail.leave()
+  }
+
+  async #fillNext(frame: Frame): Promise<void> {
+    const entries = nextBatch(frame.directory, frame.index)
+    frame.index += entries.length
+    const steps = await this.#nextSteps(entries, undefined)
+    const payloads = await this.#readContents(steps)
+    for (const step of steps) {
+      const { entry } = step
+      const content =
+        entry.kind === 'regular' ? payloads.get(entry.file.digest) : undefined
+      const place = frame.descent.path(entry.name)
+      const path = frame.state === 'made' ? place : frame.work.newPath()
+      const made = this.#makeNow(path, step, content)
+      if (made === 'needs-content') await this.#copy(path, step)
+      if (path !== place && made !== 'left-out') {
+        this.#writing(step.metadata.path, () => replaceEntry(path, place, frame.work))
+      }
+    }
+    this.#report()
+  }
+
+  async #nextSteps(
+    entries: readonly DirectoryEntry[],
+    path: (() => Buffer) | undefined,
+  ): Promise<Step[]> {
+    const { tree, cursor } = this.#tools
+    const headers = await tree.headers(entries.map(entry => entry.header))
+    return entries.map((entry, at) => {
+      const header = headers[at]
+      if (header === undefined) throw new Error('a reader answered for no header')
+      const kind = resolveEntryKind(entry, header)
+      const { ordinal, time } = cursor.next()
+      const metadata = {
+        kind,
+        header,
+        time,
+        path: path ?? (() => this.#trail.at(entry.name)),
+      }
+      return { entry, ordinal, metadata }
+    })
+  }
+
+  // Reads what small files of a batch hold, each content once, without those that only
+  // get a name of a file that another member of their group is.
+  async #readContents(steps: readonly Step[]): Promise<ReadonlyMap<Digest, Buffer>> {
+    const { tree, stash } = this.#tools
+    const wanted = new Set<Digest>()
+    const groups = new Set<object>()
+    for (const { entry, ordinal } of steps) {
+      if (entry.kind !== 'regular' || entry.file.size > smallFileBytes) continue
+      const group = stash.groupOf(ordinal)
+      if (group !== undefined) {
+        if (groups.has(group) || stash.has(ordinal)) continue
+        groups.add(group)
+      }
+      wanted.add(entry.file.digest)
+    }
+    const contents = new Map<Digest, Buffer>()
+    if (wanted.size === 0) return contents
+    try {
+      for (const object of await tree.objects.read([...wanted])) {
+        checkType(object.digest, object.type, 'file')
+        contents.set(object.digest, object.payload)
+      }
+    } catch (error) {
+      const digest = digestOfError(error)
+      const step = steps.find(
+        ({ entry }) => entry.kind === 'regular' && entry.file.digest === digest,
+      )
+      throw step === undefined ? error : locatedError(error, step.metadata.path)
+    }
+    return contents
+  }
+
+  #makeNow(
+    path: Buffer,
+    step: Step,
+    content: Buffer | undefined,
+  ): 'made' | 'left-out' | 'needs-content' {
+    const { entry, metadata, ordinal } = step
+    try {
+      if (this.#tools.stash.has(ordinal)) {
+        if (this.#tools.stash.link(ordinal, path)) {
+          this.count.entries++
+          return 'made'
+        }
+        this.#tools.leftOut.add('hard-link', metadata.path)
+      }
+      if (entry.kind === 'regular') {
+        if (content === undefined) return 'needs-content'
+        checkSize(entry.file, content.length)
+        this.#tools.maker.makeFile(path, content, metadata)
+        this.count.files++
+        this.count.bytes += content.length
+      } else if (!this.#tools.maker.makeOther(path, entry, metadata)) {
+        this.#tools.stash.skip(ordinal)
+        return 'left-out'
+      }
+      this.#keep(path, step)
+      return 'made'
+    } catch (error) {
+      throw located(error, metadata.path)
+    }
+  }
+
+  async #copy(path: Buffer, step: Step): Promise<void> {
+    const { entry, metadata } = step
+    if (entry.kind !== 'regular') throw new Error(`a ${entry.kind} has no content`)
+    const { tree, maker, signal } = this.#tools
+    try {
+      await using stream = await tree.objects.open(entry.file.digest)
+      checkType(entry.file.digest, stream.type, 'file')
+      checkSize(entry.file, stream.size)
+      using file = maker.openFile(path, metadata)
+      for await (const chunk of stream) {
+        signal?.throwIfAborted()
+        if (file.size() + chunk.length > entry.file.size) {
+          checkSize(entry.file, file.size() + chunk.length)
+        }
+        file.write(chunk)
+        this.count.bytes += chunk.length
+        this.#report()
+      }
+      checkSize(entry.file, file.size())
+      file.finish()
+      this.count.files++
+      this.#keep(path, step)
+    } catch (error) {
+      throw located(error, metadata.path)
+    }
+  }
+
+  #keep(path: Buffer, { ordinal, metadata }: Step): void {
+    this.count.entries++
+    if (!this.#tools.stash.keep(ordinal, path)) {
+      this.#tools.leftOut.add('hard-link', metadata.path)
+    }
+  }
+
+  #report(): void {
+    this.#tools.onProgress?.({ ...this.count })
+  }
+
+  #writing<T>(path: () => Buffer, action: () => T): T {
+    try {
+      return action()
+    } catch (error) {
+      throw located(error, path)
+    }
+  }
+}
+
+function located(error: unknown, path: () => Buffer): unknown {
+  return locatedError(writingError(error, path), path)
+}
+
+// A large file stands alone, and is not read here.
+function nextBatch(directory: Directory, start: number): DirectoryEntry[] {
+  const batch: DirectoryEntry[] = []
+  let bytes = 0
+  for (let at = start; batch.length < batchEntries; at++) {
+    const entry = directory[at]
+    if (entry === undefined || entry.kind === 'directory') break
+    const size = entry.kind === 'regular' ? entry.file.size : 0
+    if (batch.length > 0 && (size > smallFileBytes || bytes + size > batchBytes)) break
+    batch.push(entry)
+    bytes += size
+    if (size > smallFileBytes) break
+  }
+  return batch
+}

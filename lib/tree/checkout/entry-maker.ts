@@ -1,0 +1,103 @@
+import { closeSync, constants, fsyncSync, openSync, symlinkSync } from 'node:fs'
+import type { DirectoryEntry } from '../../object/directory.js'
+import { isErrno } from '../../system/errno.js'
+import { hasNativeCalls } from '../../system/libc.js'
+import { makeDevice, makeFifo, makeSocket } from '../../system/special-file.js'
+import type { LeftOutList } from './left-out.js'
+import type { EntryMetadata, MetadataWriter } from './metadata-writer.js'
+import { SparseWriter } from './sparse-writer.js'
+
+/** The kinds of entry that are made in one step: all but folders. */
+const newFile =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+/** A new file that is being written. */
+export type NewFile = {
+  readonly write: (chunk: Uint8Array) => void
+  readonly size: () => number
+  /** Gives it its metadata; without this call it is unfinished, mode 0600. */
+  readonly finish: () => void
+}
+
+/** Makes entries that are no folders, under names that must not exist. */
+export class EntryMaker {
+  readonly #metadata: MetadataWriter
+  readonly #leftOut: LeftOutList
+  readonly #native = hasNativeCalls()
+  readonly #syncFiles: boolean
+
+  /** @param syncFiles - makes each file durable by itself */
+  constructor(
+    metadata: MetadataWriter,
+    leftOut: LeftOutList,
+    { syncFiles }: { syncFiles: boolean },
+  ) {
+    this.#metadata = metadata
+    this.#leftOut = leftOut
+    this.#syncFiles = syncFiles
+  }
+
+  /** Makes a regular file of one payload that is verified already. */
+  makeFile(path: Buffer, payload: Uint8Array, entry: EntryMetadata): void {
+    using file = this.openFile(path, entry)
+    file.write(payload)
+    file.finish()
+  }
+
+  /** Starts a regular file; the caller disposes it. */
+  openFile(path: Buffer, entry: EntryMetadata): NewFile & Disposable {
+    const fd = openSync(path, newFile, 0o600)
+    const writer = new SparseWriter(fd)
+    return {
+      write: chunk => writer.write(chunk),
+      size: () => writer.size,
+      finish: () => {
+        writer.end()
+        this.#metadata.finish(fd, entry)
+        if (this.#syncFiles) fsyncSync(fd)
+      },
+      [Symbol.dispose]: () => closeSync(fd),
+    }
+  }
+
+  /** Makes anything but a file or a folder; false when it had to be left out. */
+  makeOther(path: Buffer, entry: DirectoryEntry, metadata: EntryMetadata): boolean {
+    if (entry.kind === 'symlink') symlinkSync(entry.target, path)
+    else if (!this.#makeSpecial(path, metadata)) return false
+    this.#metadata.finish(path, metadata)
+    return true
+  }
+
+  #makeSpecial(path: Buffer, { kind, header, path: shown }: EntryMetadata): boolean {
+    const leave = (what: 'fifo' | 'socket' | 'device'): false => {
+      this.#leftOut.add(what, shown)
+      return false
+    }
+    switch (kind) {
+      case 'fifo':
+        if (!this.#native) return leave('fifo')
+        makeFifo(path)
+        return true
+      case 'socket':
+        if (!this.#native) return leave('socket')
+        makeSocket(path)
+        return true
+      case 'block-device':
+      case 'char-device':
+        if (!this.#native) return leave('device')
+        try {
+          makeDevice(path, kind === 'block-device' ? 'block' : 'char', header.rdev)
+          return true
+        } catch (error) {
+          if (!isErrno(error, 'EPERM')) throw error
+          return leave('device')
+        }
+      case 'regular':
+      case 'directory':
+      case 'symlink':
+        throw new Error(`a ${kind} is not made by mknod`)
+      default:
+        return kind satisfies never
+    }
+  }
+}

@@ -1,0 +1,267 @@
+import { fstatSync } from 'node:fs'
+import { SourceChangedError } from '../../errors.js'
+import type { DirectoryLink } from '../../object/directory.js'
+import { findNameProblem } from '../../object/entry-name.js'
+import type { HardLinkGroup } from '../../object/hard-links.js'
+import type { Header } from '../../object/header.js'
+import {
+  type ModificationTime,
+  ModificationTimesEncoder,
+} from '../../object/modification-times.js'
+import type { StoreSession } from '../../store/object-store.js'
+import type { DirectoryDescent } from '../../system/directory-descent.js'
+import { EntryReader, type Moment, type ReadEntry } from './entry-reader.js'
+import { HardLinkTable } from './hard-link-table.js'
+import { ObjectBatch } from './object-batch.js'
+import { PendingDirectory } from './pending-directory.js'
+import { makeHeader } from './source-header.js'
+import { readNames, type SourceName } from './source-names.js'
+import {
+  type NamedPlace,
+  placeOf,
+  type SourceFolder,
+  type SourcePlace,
+} from './source-place.js'
+import {
+  callAt,
+  changedError,
+  isSourceProblem,
+  notRepresentable,
+} from './source-problem.js'
+import { openRoot } from './source-root.js'
+import { retryLongWhileChanging, retryWhileChanging } from './stable-retry.js'
+import type { StoreStats, WalkOptions } from './store-options.js'
+
+/** A stored tree, without the object that would name it. */
+export type ScannedTree = {
+  /** Not stored: only an application refers to it. */
+  readonly rootHeader: Header
+  readonly rootDirectory: DirectoryLink
+  readonly hardLinks: readonly HardLinkGroup[] | undefined
+  readonly modificationTimes: Buffer | undefined
+  readonly stats: StoreStats
+}
+
+/** What of a tree is read. */
+export type ScanOptions = WalkOptions & {
+  readonly mtimes: boolean
+  readonly symlinkXattrs: boolean
+}
+
+/** Stores what is below a folder, children before parents. */
+export async function scanTree(
+  source: string | Buffer,
+  session: StoreSession,
+  options: ScanOptions,
+): Promise<ScannedTree> {
+  using scan = new TreeScan(source, session, options)
+  return await scan.run()
+}
+
+type Level = {
+  readonly folder: SourceFolder
+  readonly directory: PendingDirectory
+  readonly names: readonly SourceName[]
+  next: number
+}
+
+class TreeScan implements Disposable {
+  readonly #options: ScanOptions
+  readonly #batch: ObjectBatch
+  readonly #hardLinks = new HardLinkTable()
+  readonly #reader: EntryReader
+  readonly #times: ModificationTimesEncoder | undefined
+  readonly #root: SourceFolder
+  readonly #descent: DirectoryDescent
+  readonly #levels: Level[] = []
+  readonly #progress = { entries: 0, files: 0, bytes: 0 }
+
+  constructor(source: string | Buffer, session: StoreSession, options: ScanOptions) {
+    this.#options = options
+    this.#batch = new ObjectBatch(session)
+    this.#reader = new EntryReader({
+      session,
+      batch: this.#batch,
+      hardLinks: this.#hardLinks,
+      symlinkXattrs: options.symlinkXattrs,
+    })
+    this.#times = options.mtimes ? new ModificationTimesEncoder() : undefined
+    this.#root = { parent: undefined, name: Buffer.from(source) }
+    this.#descent = openRoot(this.#root.name)
+  }
+
+  async run(): Promise<ScannedTree> {
+    this.#options.signal?.throwIfAborted()
+    const root = this.#readDirectory(this.#root)
+    this.#countEntry(splitTime(root.moment.stat.mtimeNs))
+    this.#levels.push(root.level)
+    for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
+      const streaming = this.#step(level)
+      // Most steps end at once, and cost no promise.
+      if (streaming !== undefined) await streaming
+      if (this.#batch.isFull) await this.#flush()
+    }
+    await this.#batch.drain()
+    this.#reportProgress()
+    const { stat, xattrs } = root.moment
+    const { link, totals } = root.level.directory.slot
+    if (link === undefined || totals === undefined) {
+      throw new Error('the root directory was not stored')
+    }
+    return {
+      rootHeader: makeHeader(placeOf(this.#root), stat, xattrs),
+      rootDirectory: { ...link, ...totals },
+      hardLinks: this.#hardLinks.findGroups(),
+      modificationTimes: this.#times?.finish(),
+      stats: { ...this.#progress, leftOut: this.#reader.hasXattrs ? [] : ['xattrs'] },
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#descent[Symbol.dispose]()
+  }
+
+  async #flush(): Promise<void> {
+    this.#options.signal?.throwIfAborted()
+    await this.#batch.flush()
+    this.#reportProgress()
+  }
+
+  /** Goes one entry on; a promise only where that takes its time. */
+  #step(level: Level): Promise<void> | undefined {
+    const next = level.names[level.next++]
+    if (next === undefined) {
+      this.#leave(level)
+      return undefined
+    }
+    try {
+      if (next.kind !== 'directory') return this.#visit(level, next)
+      this.#enter(level, next.name)
+    } catch (error) {
+      this.#report(error)
+    }
+    return undefined
+  }
+
+  #enter(level: Level, name: Buffer): void {
+    const folder = { parent: level.folder, name }
+    const place = placeOf(folder)
+    checkName(place)
+    const inner = retryWhileChanging(() => {
+      callAt(place, () => this.#descent.enter(name))
+      try {
+        return this.#readDirectory(folder)
+      } catch (error) {
+        this.#leaveFolder(folder)
+        throw error
+      }
+    })
+    level.directory.add(name, {
+      kind: 'directory',
+      header: this.#reader.addHeader(place, inner.moment),
+      directory: inner.level.directory.slot,
+    })
+    this.#countEntry(splitTime(inner.moment.stat.mtimeNs))
+    this.#levels.push(inner.level)
+  }
+
+  #leave(level: Level): void {
+    this.#levels.pop()
+    if (this.#levels.length > 0) this.#leaveFolder(level.folder)
+    this.#batch.addDirectory(level.directory)
+  }
+
+  #leaveFolder(folder: SourceFolder): void {
+    const place = placeOf(folder)
+    try {
+      callAt(place, () => this.#descent.leave())
+    } catch (error) {
+      if (!(error instanceof SourceChangedError)) throw error
+      throw changedError(place, 'was moved elsewhere', { cause: error })
+    }
+  }
+
+  /** Reads the innermost directory: its own state, and the names in it. */
+  #readDirectory(folder: SourceFolder): { moment: Moment; level: Level } {
+    const place = { ...placeOf(folder), path: this.#descent.here }
+    const { fd } = this.#descent
+    const lookAtIt = () => callAt(place, () => fstatSync(fd, { bigint: true }))
+    const moment = retryWhileChanging(() => this.#reader.see(place, lookAtIt, fd))
+    const names = callAt(place, () => readNames(place.path))
+    const directory = new PendingDirectory(folder)
+    return { moment, level: { folder, directory, names, next: 0 } }
+  }
+
+  #visit(level: Level, { name, kind }: SourceName): Promise<void> | undefined {
+    if (kind === 'regular' && this.#visitPlain(level, name)) return undefined
+    const place = { folder: level.folder, name, path: this.#descent.path(name) }
+    checkName(place)
+    const entry = retryWhileChanging(() => this.#reader.read(place))
+    if (entry === undefined) return this.#visitLarge(level, place)
+    this.#addEntry(level, name, entry)
+    return undefined
+  }
+
+  #visitPlain(level: Level, name: Buffer): boolean {
+    if (findNameProblem(name) !== undefined) return false
+    const entry = this.#reader.readPlain(this.#descent.fd, name)
+    if (entry === undefined) return false
+    level.directory.add(name, entry.content)
+    this.#progress.files++
+    this.#progress.bytes += entry.bytes
+    this.#countEntry(entry.modified)
+    return true
+  }
+
+  async #visitLarge(level: Level, place: SourcePlace): Promise<void> {
+    try {
+      const entry = await retryLongWhileChanging(() =>
+        this.#reader.readLarge(place, {
+          signal: this.#options.signal,
+          onBytes: bytes => this.#reportProgress(bytes),
+        }),
+      )
+      this.#addEntry(level, place.name, entry)
+    } catch (error) {
+      this.#report(error)
+    }
+  }
+
+  #addEntry(level: Level, name: Buffer, { stat, content, bytes }: ReadEntry): void {
+    level.directory.add(name, content)
+    this.#hardLinks.add(stat, this.#progress.entries, content)
+    if (content.kind === 'regular') this.#progress.files++
+    this.#progress.bytes += bytes
+    this.#countEntry(splitTime(stat.mtimeNs))
+  }
+
+  #countEntry(modified: ModificationTime): void {
+    this.#progress.entries++
+    this.#batch.countEntry()
+    this.#times?.add(modified)
+  }
+
+  #reportProgress(bytesUnderWay = 0): void {
+    const { entries, files, bytes } = this.#progress
+    this.#options.onProgress?.({ entries, files, bytes: bytes + bytesUnderWay })
+  }
+
+  #report(error: unknown): void {
+    const { onProblem } = this.#options
+    if (onProblem === undefined || !isSourceProblem(error)) throw error
+    onProblem(error)
+  }
+}
+
+function checkName(place: NamedPlace): void {
+  const problem = findNameProblem(place.name)
+  if (problem !== undefined) throw notRepresentable(place, `its name ${problem}`)
+}
+
+const second = 1_000_000_000n
+
+function splitTime(nanoseconds: bigint): ModificationTime {
+  const rest = nanoseconds % second
+  const positive = rest < 0n ? rest + second : rest
+  return { seconds: (nanoseconds - positive) / second, nanoseconds: Number(positive) }
+}
