@@ -177,12 +177,12 @@ export {
 export {
   type CheckOptions,
   checkRepository,
-} from './repository/check.js'
+} from './repository/check/check-repository.js'
 export {
   type Finding,
   type FindingKind,
   type Severity,
-} from './repository/check-finding.js'
+} from './repository/check/finding.js'
 export {
   type Compression,
   type RepositoryChoices,

@@ -1,5 +1,5 @@
 import { errorCodes } from '../../lib/error-codes.js'
-import type { Finding, Severity } from '../../lib/repository/check-finding.js'
+import type { Finding, Severity } from '../../lib/repository/check/finding.js'
 import type { CommandContext } from '../context.js'
 import type { Row } from '../output.js'
 import { counted, formatBytes, printable } from '../text.js'

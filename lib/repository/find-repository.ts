@@ -34,7 +34,8 @@ export function findRepositoryAbove(path: string): string | undefined {
   return isRepository(above) ? above : findRepositoryAbove(above)
 }
 
-function isRepository(folder: string): boolean {
+/** Whether a folder is a repository that can be understood. */
+export function isRepository(folder: string): boolean {
   try {
     return findRepositoryConfig(folder) !== undefined
   } catch (error) {

@@ -8,18 +8,14 @@ import {
   realpathSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import {
-  DestinationRefusedError,
-  InvalidRepositoryError,
-  RepositoryExistsError,
-} from '../errors.js'
+import { DestinationRefusedError, RepositoryExistsError } from '../errors.js'
 import { escapeBytes } from '../object/escape.js'
 import { isErrno } from '../system/errno.js'
 import { type FileCalls, systemFileCalls } from '../system/file-calls.js'
 import { tryLock } from '../system/flock.js'
 import { createConfig, encodeConfig, type RepositoryChoices } from './config.js'
 import { ensureFolder, replaceFile, syncPath } from './durable-file.js'
-import { findRepositoryAbove, findRepositoryConfig } from './find-repository.js'
+import { findRepositoryAbove, isRepository } from './find-repository.js'
 import { waitFor } from './lock.js'
 import { type OpenOptions, openRepository } from './open.js'
 import type { Repository } from './repository.js'
@@ -127,16 +123,6 @@ function checkFree(root: string): void {
   )
   if (foreign !== undefined) {
     throw refused(root, `expected an empty folder, found "${escapeBytes(foreign)}" in it`)
-  }
-}
-
-function isRepository(root: string): boolean {
-  try {
-    return findRepositoryConfig(root) !== undefined
-  } catch (error) {
-    // Then a file named config is in it: not ours to judge, and not empty.
-    if (error instanceof InvalidRepositoryError) return false
-    throw error
   }
 }
 

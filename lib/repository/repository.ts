@@ -1,7 +1,7 @@
 import type { ObjectStore } from '../store/object-store.js'
 import type { FileCalls } from '../system/file-calls.js'
-import { type CheckOptions, checkRepository } from './check.js'
-import type { Finding } from './check-finding.js'
+import { type CheckOptions, checkRepository } from './check/check-repository.js'
+import type { Finding } from './check/finding.js'
 import type { RepositoryConfig } from './config.js'
 import type { GcOptions, GcReport } from './gc/gc-report.js'
 import {

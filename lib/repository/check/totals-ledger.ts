@@ -1,6 +1,6 @@
-import type { SubObjectTotals } from '../object/descriptor.js'
-import type { Digest } from '../object/digest.js'
-import type { Finding } from './check-finding.js'
+import type { SubObjectTotals } from '../../object/descriptor.js'
+import type { Digest } from '../../object/digest.js'
+import type { Finding } from './finding.js'
 
 /**
  * Compares the totals that references announce with those that the objects have, in

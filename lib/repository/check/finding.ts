@@ -1,4 +1,4 @@
-import type { CairnError } from '../errors.js'
+import type { CairnError } from '../../errors.js'
 
 /**
  * How bad a finding is.

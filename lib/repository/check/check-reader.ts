@@ -1,14 +1,14 @@
-import { CorruptObjectError } from '../errors.js'
-import type { Digest } from '../object/digest.js'
-import type { Bitmap } from '../store/bitmap.js'
+import { CorruptObjectError } from '../../errors.js'
+import type { Digest } from '../../object/digest.js'
+import type { Bitmap } from '../../store/bitmap.js'
 import type {
   ByteRange,
   ObjectInfo,
   ObjectReader,
   ObjectStream,
   WholeObject,
-} from '../store/object-store.js'
-import { errnoOf } from '../system/errno.js'
+} from '../../store/object-store.js'
+import { errnoOf } from '../../system/errno.js'
 
 /**
  * A reader for which an object that the system will not read (a bad block, a permission)

@@ -1,25 +1,29 @@
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { encodeApplication } from '../../lib/object/application.js'
+import { encodeApplication } from '../../../lib/object/application.js'
 import {
   type Descriptor,
   encodeDescriptor,
   noSubObjects,
   type ObjectLink,
-} from '../../lib/object/descriptor.js'
-import { type Directory, encodeDirectory, totalsOf } from '../../lib/object/directory.js'
-import { encodeHeader } from '../../lib/object/header.js'
-import type { CheckOptions } from '../../lib/repository/check.js'
-import type { Finding } from '../../lib/repository/check-finding.js'
-import type { Repository } from '../../lib/repository/repository.js'
+} from '../../../lib/object/descriptor.js'
+import {
+  type Directory,
+  encodeDirectory,
+  totalsOf,
+} from '../../../lib/object/directory.js'
+import { encodeHeader } from '../../../lib/object/header.js'
+import type { CheckOptions } from '../../../lib/repository/check/check-repository.js'
+import type { Finding } from '../../../lib/repository/check/finding.js'
+import type { Repository } from '../../../lib/repository/repository.js'
 import {
   makeRepository,
   objectPath,
   placeObject,
   storeSmallTree,
   storeSmallTrees,
-} from '../support/scratch-repository.js'
+} from '../../support/scratch-repository.js'
 
 async function check(
   repository: Repository,

@@ -1,31 +1,31 @@
-import type { ClosureProblem } from '../closure/closure-problem.js'
-import { walkClosure } from '../closure/closure-walk.js'
+import type { ClosureProblem } from '../../closure/closure-problem.js'
+import { walkClosure } from '../../closure/closure-walk.js'
 import {
   CairnError,
   CorruptObjectError,
   InvalidObjectError,
   LimitExceededError,
   ObjectNotFoundError,
-} from '../errors.js'
-import { applicationTotals, decodeApplication } from '../object/application.js'
+} from '../../errors.js'
+import { applicationTotals, decodeApplication } from '../../object/application.js'
 import {
   type Descriptor,
   noSubObjects,
   type ObjectLink,
   type SubObjectTotals,
-} from '../object/descriptor.js'
-import type { Digest } from '../object/digest.js'
-import { decodeDirectory, totalsOf } from '../object/directory.js'
-import type { ObjectType } from '../object/object-type.js'
+} from '../../object/descriptor.js'
+import type { Digest } from '../../object/digest.js'
+import { decodeDirectory, totalsOf } from '../../object/directory.js'
+import type { ObjectType } from '../../object/object-type.js'
 import {
   dependenciesOf,
   maxMetadataBytes,
   parseReceivedObject,
-} from '../object/received-object.js'
-import type { ObjectStore, WholeObject } from '../store/object-store.js'
-import { type Finding, type FindingKind, findingOf } from './check-finding.js'
+} from '../../object/received-object.js'
+import type { ObjectStore, WholeObject } from '../../store/object-store.js'
 import { CheckReader } from './check-reader.js'
-import { TotalsLedger } from './check-totals.js'
+import { type Finding, type FindingKind, findingOf } from './finding.js'
+import { TotalsLedger } from './totals-ledger.js'
 
 /** How far a check has come. */
 type CheckProgress = {
