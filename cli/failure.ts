@@ -189,5 +189,5 @@ function findHint({ code, facts }: CairnError, settings: Settings): string | und
 function hintOfRef(ref: string): string {
   const past = /^(.+)@\{\d+\}$/.exec(ref)?.[1]
   if (past !== undefined) return `see what it named with: cairn tag log ${past}`
-  return ref.includes(':') ? 'only checkout, ls and cat take REF:PATH' : seeTags
+  return ref.includes(':') ? 'only checkout, ls, cat and show take REF:PATH' : seeTags
 }

@@ -19,9 +19,8 @@ async function openOrMake(settings: Settings, output: Output): Promise<Repositor
   try {
     return await openRepository(settings.repositoryFolder)
   } catch (error) {
-    if (!(error instanceof RepositoryNotFoundError) || !settings.repositoryIsDefault) {
-      throw error
-    }
+    const isOwn = settings.repositoryFrom === 'default'
+    if (!(error instanceof RepositoryNotFoundError) || !isOwn) throw error
   }
   try {
     const { initialize } = await import('./commands/init.js')

@@ -16,8 +16,8 @@ export type GlobalFlags = {
 /** Where a run works and how it speaks: read once, by main. */
 export type Settings = {
   readonly repositoryFolder: string
-  /** Nobody named the repository: it is the user's own, made on first use. */
-  readonly repositoryIsDefault: boolean
+  /** Who named the repository. By default it is the user's own, made on first use. */
+  readonly repositoryFrom: 'flag' | 'environment' | 'default'
   readonly json: boolean
   readonly quiet: boolean
   readonly verbose: boolean
@@ -30,10 +30,16 @@ export function resolveSettings(
   environment: Environment,
   home: string,
 ): Settings {
-  const named = flags.repo ?? nonEmpty(environment['CAIRN_REPO'])
+  const inherited = nonEmpty(environment['CAIRN_REPO'])
+  const named = flags.repo ?? inherited
   return {
     repositoryFolder: named ?? defaultRepositoryFolder(environment, home),
-    repositoryIsDefault: named === undefined,
+    repositoryFrom:
+      flags.repo !== undefined
+        ? 'flag'
+        : inherited !== undefined
+          ? 'environment'
+          : 'default',
     json: flags.json ?? false,
     quiet: flags.quiet ?? false,
     verbose: flags.verbose ?? false,

@@ -1,5 +1,5 @@
-import { lstatSync } from 'node:fs'
-import { RefNotFoundError } from '../../lib/errors.js'
+import { lstatSync, statSync } from 'node:fs'
+import { RefNotFoundError, SourceUnreadableError } from '../../lib/errors.js'
 import { algorithmOf, type Digest } from '../../lib/object/digest.js'
 import { escapeBytes } from '../../lib/object/escape.js'
 import type { Repository } from '../../lib/repository/repository.js'
@@ -76,6 +76,7 @@ async function folderSide(
   folder: string,
   { before, hashing }: { before: Side; hashing: HashingSession },
 ): Promise<Side> {
+  checkFolder(folder)
   const { extension } = await getApplication(before.reader, before.application)
   using progress = context.output.progress(`reading ${folder}`, 'entry')
   const { descriptor } = await storeApplication(folder, hashing, {
@@ -84,6 +85,16 @@ async function folderSide(
     signal: context.signal,
   })
   return { reader: hashing, application: descriptor.digest }
+}
+
+function checkFolder(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats?.isDirectory() === true) return
+  const found = stats === undefined ? 'nothing there' : 'something else'
+  throw new SourceUnreadableError(
+    `cannot compare with ${path}: expected a folder, found ${found}`,
+    { path, found },
+  )
 }
 
 async function* rows(

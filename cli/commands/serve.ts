@@ -24,6 +24,12 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
   if (create && flags.root === undefined) {
     throw new InvalidArgumentError('--create needs --root: where repositories are made')
   }
+  if (flags.root !== undefined && context.settings.repositoryFrom === 'flag') {
+    throw new InvalidArgumentError(
+      'expected at most one of --repo, to serve one repository, and --root, to serve all ' +
+        'below a folder',
+    )
+  }
   const root = flags.root ?? (await context.repository()).root
   await using server = createServer({
     root,

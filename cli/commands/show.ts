@@ -1,46 +1,84 @@
-import { type Application } from '../../lib/object/application.js'
-import type { ApplicationConfig } from '../../lib/object/application-config.js'
 import type { Descriptor } from '../../lib/object/descriptor.js'
-import { algorithmOf } from '../../lib/object/digest.js'
-import type { Directory } from '../../lib/object/directory.js'
+import { algorithmOf, type Digest } from '../../lib/object/digest.js'
 import { escapeBytes } from '../../lib/object/escape.js'
-import { type Header, kindOfHeader } from '../../lib/object/header.js'
 import { describeObject } from '../../lib/repository/describe-object.js'
-import type { ObjectReader } from '../../lib/store/object-store.js'
-import { getApplication, getDirectory, getHeader } from '../../lib/store/typed-object.js'
+import type { Repository } from '../../lib/repository/repository.js'
+import { resolveTreePath, type TreeNode } from '../../lib/tree/tree-path.js'
+import { resolveApplication } from '../application-ref.js'
 import type { CommandContext } from '../context.js'
 import { objectMembers } from '../documents.js'
-import type { JsonValue } from '../json.js'
-import { formatMode, formatPermissions, splitDevice } from '../mode-text.js'
+import { splitRefPath } from '../ref-path.js'
+import { type Shown, showContent, showHeader } from '../shown-object.js'
 import { counted, formatBytes, formatTable, printable } from '../text.js'
 
-type Shown = {
-  readonly document: { readonly [key: string]: JsonValue }
-  readonly rows: readonly (readonly [string, string])[]
+/** `cairn show REF[:PATH]` */
+export async function show(context: CommandContext, text: string): Promise<void> {
+  const repository = await context.repository()
+  const { ref, path } = splitRefPath(text)
+  const { document, rows } =
+    path === undefined
+      ? await showRef(repository, ref)
+      : await showEntry(repository, ref, path)
+  const printed = rows.map(([name, value]) => [name, printable(value)])
+  await context.output.result({ ref, ...document }, formatTable(printed))
 }
 
-/** `cairn show REF` */
-export async function show(context: CommandContext, ref: string): Promise<void> {
-  const repository = await context.repository()
+async function showRef(repository: Repository, ref: string): Promise<Shown> {
   const { digest } = await repository.resolveRef(ref)
   const descriptor = await describeObject(repository.objects, digest)
-  const shown = await showContent(repository.objects, descriptor)
-  const rows = [...commonRows(descriptor), ...shown.rows].map(([name, value]) => [
-    name,
-    printable(value),
-  ])
-  await context.output.result(
-    {
-      ref,
-      ...objectMembers(descriptor),
-      algorithm: algorithmOf(digest).name,
-      ...shown.document,
-    },
-    formatTable(rows),
-  )
+  const { document, rows } = await showContent(repository.objects, descriptor)
+  return {
+    document: { ...documentOf(descriptor), ...document },
+    rows: [...rowsOf(descriptor), ...rows],
+  }
 }
 
-function commonRows(descriptor: Descriptor): [string, string][] {
+async function showEntry(
+  repository: Repository,
+  ref: string,
+  path: Buffer,
+): Promise<Shown> {
+  const { objects } = repository
+  const node = await resolveTreePath(
+    objects,
+    await resolveApplication(repository, ref),
+    path,
+  )
+  const { document, rows } = showHeader(node.header)
+  const descriptor = await describeObject(objects, digestOf(node))
+  const content = await showContent(objects, descriptor)
+  const isHeader = descriptor.type === 'header'
+  const target = node.entry.kind === 'symlink' ? node.entry.target : undefined
+  return {
+    document: {
+      path: escapeBytes(node.path),
+      ...documentOf(descriptor),
+      ...content.document,
+      header: { digest: node.entry.header.digest, ...document },
+      ...(target !== undefined && { target: escapeBytes(target) }),
+    },
+    rows: [
+      ['path', `/${escapeBytes(node.path)}`],
+      ...rowsOf(descriptor),
+      ...content.rows,
+      ...(isHeader ? [] : rows),
+      ...(target === undefined ? [] : [['target', escapeBytes(target)] as const]),
+    ],
+  }
+}
+
+function digestOf({ entry }: TreeNode): Digest {
+  if (entry.kind === 'directory') return entry.directory.digest
+  // What has no content has a header.
+  return entry.kind === 'regular' ? entry.file.digest : entry.header.digest
+}
+
+function documentOf(descriptor: Descriptor): Shown['document'] {
+  const { digest } = descriptor
+  return { ...objectMembers(descriptor), algorithm: algorithmOf(digest).name }
+}
+
+function rowsOf(descriptor: Descriptor): [string, string][] {
   const { digest, type, size, subObjectCount, subObjectsSize } = descriptor
   const rows: [string, string][] = [
     ['type', type],
@@ -53,122 +91,4 @@ function commonRows(descriptor: Descriptor): [string, string][] {
     rows.push(['below', below])
   }
   return rows
-}
-
-async function showContent(reader: ObjectReader, descriptor: Descriptor): Promise<Shown> {
-  const { digest, type } = descriptor
-  switch (type) {
-    case 'application':
-      return showApplication(reader, await getApplication(reader, digest))
-    case 'directory':
-      return showDirectory(await getDirectory(reader, digest))
-    case 'header':
-      return showHeader(await getHeader(reader, digest))
-    case 'file':
-      return { document: {}, rows: [] }
-    default:
-      return type satisfies never
-  }
-}
-
-async function showApplication(
-  reader: ObjectReader,
-  application: Application,
-): Promise<Shown> {
-  const { rootHeader, rootDirectory, extension = {} } = application
-  const { config = {}, parents = [], created, hardLinks = [] } = extension
-  const header = showHeader(await getHeader(reader, rootHeader.digest))
-  const hasTimes = extension.modificationTimes !== undefined
-  const names = hardLinks.reduce((sum, group) => sum + group.length, 0)
-  return {
-    document: {
-      rootHeader: { digest: rootHeader.digest, ...header.document },
-      rootDirectory: { ...rootDirectory },
-      config,
-      parents,
-      created: created ?? null,
-      hardLinks: { groups: hardLinks.length, names },
-      modificationTimes: hasTimes,
-      unknownMembers: (extension.unknown ?? []).map(({ key }) => key),
-    },
-    rows: [
-      ['root directory', rootDirectory.digest],
-      ['root header', rootHeader.digest],
-      ...header.rows.map(([name, value]): [string, string] => [`root ${name}`, value]),
-      ...configRows(config),
-      ...parents.map((parent): [string, string] => ['parent', parent]),
-      ...(created === undefined
-        ? []
-        : [['created', formatSecond(created)] satisfies [string, string]]),
-      [
-        'hard links',
-        hardLinks.length === 0
-          ? 'none'
-          : `${counted(names, 'name')} of ${counted(hardLinks.length, 'file')}`,
-      ],
-      ['modification times', hasTimes ? 'stored' : 'not stored'],
-    ],
-  }
-}
-
-function configRows(config: ApplicationConfig): [string, string][] {
-  const { command, environment = [], workingFolder, user } = config
-  const rows: [string, string][] = []
-  if (command !== undefined) rows.push(['command', JSON.stringify(command)])
-  for (const variable of environment) rows.push(['environment', variable])
-  if (workingFolder !== undefined) rows.push(['working folder', workingFolder])
-  if (user !== undefined) rows.push(['user', user])
-  for (const [name, value] of Object.entries(config.labels ?? {})) {
-    rows.push(['label', `${name}=${value}`])
-  }
-  for (const [name, value] of Object.entries(config.annotations ?? {})) {
-    rows.push(['annotation', `${name}=${value}`])
-  }
-  return rows
-}
-
-function formatSecond(seconds: bigint): string {
-  const date = new Date(Number(seconds) * 1000)
-  return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString()
-}
-
-function showDirectory(directory: Directory): Shown {
-  const counts = new Map<string, number>()
-  for (const { kind } of directory) counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  const kinds = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ')
-  return {
-    document: { entries: directory.length, kinds: Object.fromEntries(counts) },
-    rows: [['entries', kinds === '' ? 'none' : kinds]],
-  }
-}
-
-function showHeader(header: Header): Shown {
-  const kind = kindOfHeader(header)
-  const { mode, rdev, uid, gid, xattrs } = header
-  const isDevice = kind === 'block-device' || kind === 'char-device'
-  const device = isDevice ? splitDevice(rdev) : undefined
-  return {
-    document: {
-      kind,
-      permissions: formatPermissions(mode),
-      uid,
-      gid,
-      ...(device !== undefined && { device }),
-      xattrs: xattrs.map(({ key, value }) => ({
-        key: escapeBytes(key),
-        value: escapeBytes(value),
-      })),
-    },
-    rows: [
-      ['mode', `${formatMode(kind, mode)} (${formatPermissions(mode)})`],
-      ['owner', `${uid}:${gid}`],
-      ...(device === undefined
-        ? []
-        : [['device', `${device.major}:${device.minor}`] satisfies [string, string]]),
-      ...xattrs.map(({ key, value }): [string, string] => [
-        'xattr',
-        `${escapeBytes(key)}=${escapeBytes(value)}`,
-      ]),
-    ],
-  }
 }

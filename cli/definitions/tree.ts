@@ -111,10 +111,17 @@ function defineShow(program: Command, start: Start): void {
     .summary('print what an object is')
     .description(
       'Prints an application (config, totals, hard links, times), a directory, a header ' +
-        'or what is known of a file.',
+        'or what is known of a file; with a PATH, an entry of a tree.',
     )
-    .argument('<ref>', 'what to show')
-    .addHelpText('after', examples('cairn show app', "cairn show 'app@{1}' --json"))
+    .argument('<ref[:path]>', 'what to show')
+    .addHelpText(
+      'after',
+      examples(
+        'cairn show app',
+        'cairn show app:etc/passwd',
+        "cairn show 'app@{1}' --json",
+      ),
+    )
     .action((ref: string) =>
       start(async context => {
         const { show } = await import('../commands/show.js')

@@ -60,3 +60,18 @@ t.test('rehash makes the same tree under another algorithm', async t => {
   const refused = await cairn(['rehash', 'app', '-t', 'v1'], { repo })
   t.equal(refused.code, 2)
 })
+
+t.test('diff says what is wrong with a folder to compare with', async t => {
+  const { repo, source } = await storeFolder(t)
+  for (const [path, found] of [
+    ['./missing', 'nothing there'],
+    [join(source, 'run'), 'something else'],
+  ] as const) {
+    const run = await cairn(['diff', 'app', path], { repo })
+    t.equal(run.code, 9)
+    t.equal(
+      run.stderr,
+      `cairn: cannot compare with ${path}: expected a folder, found ${found}\n`,
+    )
+  }
+})

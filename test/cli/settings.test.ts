@@ -8,9 +8,11 @@ t.test('takes the flag before the environment before the default', async t => {
     '/flag',
   )
   t.equal(resolveSettings({}, environment, '/home/u').repositoryFolder, '/env')
+  t.equal(resolveSettings({}, environment, '/home/u').repositoryFrom, 'environment')
+  t.equal(resolveSettings({ repo: '/flag' }, environment, '').repositoryFrom, 'flag')
   const settled = resolveSettings({}, {}, '/home/u')
   t.equal(settled.repositoryFolder, '/home/u/.local/share/cairn')
-  t.equal(settled.repositoryIsDefault, true)
+  t.equal(settled.repositoryFrom, 'default')
 })
 
 function folder(dataHome: string) {
@@ -24,5 +26,5 @@ t.test('follows XDG_DATA_HOME only where it is absolute', async t => {
 })
 
 t.test('counts an empty CAIRN_REPO as none', async t => {
-  t.equal(resolveSettings({}, { CAIRN_REPO: '' }, '/home/u').repositoryIsDefault, true)
+  t.equal(resolveSettings({}, { CAIRN_REPO: '' }, '/home/u').repositoryFrom, 'default')
 })

@@ -40,6 +40,33 @@ t.test('show describes an application, a directory, a header and a file', async 
   t.match(text.stdout, /hard links +2 names of 1 file\n/)
 })
 
+t.test('show describes an entry of a tree by REF:PATH', async t => {
+  const { repo } = await storeFolder(t)
+  t.match(await cairnJson(['show', 'app:etc/name'], { repo }), {
+    ref: 'app',
+    path: 'etc/name',
+    type: 'file',
+    size: 5,
+    header: { kind: 'regular', permissions: '0644' },
+  })
+  t.match(await cairnJson(['show', 'app:/'], { repo }), {
+    path: '',
+    type: 'directory',
+    entries: 4,
+    header: { kind: 'directory' },
+  })
+  t.match(await cairnJson(['show', 'app:link'], { repo }), {
+    type: 'header',
+    kind: 'symlink',
+    target: 'etc/name',
+  })
+  const text = await cairn(['show', 'app:etc'], { repo })
+  t.match(text.stdout, /^path +\/etc\ntype +directory\n/)
+  t.match(text.stdout, /\nmode +drwxr-xr-x \(0755\)\n/)
+  const missing = await cairn(['show', 'app:etc/none'], { repo })
+  t.equal(missing.code, 3)
+})
+
 async function list(args: readonly string[], repo: string) {
   const document = await cairnJson(['ls', ...args], { repo })
   return document['entries'] as readonly Record<string, unknown>[]
