@@ -183,8 +183,8 @@ export {
   type FindingKind,
   type Severity,
 } from './repository/check/finding.js'
+export { type Compression } from './repository/compression.js'
 export {
-  type Compression,
   type RepositoryChoices,
   type RepositoryConfig,
   type StoreLayout,

@@ -6,10 +6,10 @@ import {
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { InvalidArgumentError } from '../lib/errors.js'
-import type { Algorithm } from '../lib/object/algorithm.js'
 import { findAlgorithmByName } from '../lib/object/algorithm.js'
 import { defaultPatience, type Patience } from '../lib/remote/peer-watch.js'
 import type { ReceiveLimits } from '../lib/remote/receive-limits.js'
+import type { RepositoryChoices } from '../lib/repository/config.js'
 import { createApplication } from './application.js'
 import type { Logger } from './log-entry.js'
 import { RepositoryShelf } from './repository-shelf.js'
@@ -23,8 +23,8 @@ export type ServerOptions = {
   readonly root: string
   /** Lets a push make the repository that it goes to. */
   readonly create?: boolean
-  /** Digest algorithm of repositories made so: BLAKE3 by default. */
-  readonly algorithm?: Algorithm
+  /** What repositories made so are like: packs, zstd:3 and BLAKE3 by default. */
+  readonly choices?: Partial<RepositoryChoices>
   readonly readOnly?: boolean
   /** Takes pushes from anyone, also when it does not listen on the loopback alone. */
   readonly allowAnonymousPush?: boolean
@@ -163,7 +163,7 @@ class HttpServer implements CairnServer {
       shelf: new RepositoryShelf({
         root,
         access: readOnly ? 'read' : 'write',
-        createWith: create && !readOnly ? this.#algorithm() : undefined,
+        createWith: create && !readOnly ? this.#choices() : undefined,
         maxOpen: this.#options.maxOpenRepositories ?? defaultMaxOpenRepositories,
       }),
       sessions: this.#sessions,
@@ -174,11 +174,12 @@ class HttpServer implements CairnServer {
     }
   }
 
-  #algorithm(): Algorithm {
-    const algorithm = this.#options.algorithm ?? findAlgorithmByName('blake3')
+  #choices(): RepositoryChoices {
+    const { choices = {} } = this.#options
+    const algorithm = choices.algorithm ?? findAlgorithmByName('blake3')
     if (algorithm === undefined)
       throw new InvalidArgumentError('no algorithm to create with')
-    return algorithm
+    return { layout: 'pack', compression: 'zstd:3', ...choices, algorithm }
   }
 
   get pushRefusal(): string | undefined {

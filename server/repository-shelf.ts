@@ -1,17 +1,11 @@
-import { lstatSync, mkdirSync, readdirSync, realpathSync, type Stats } from 'node:fs'
+import { readdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  AccessRefusedError,
-  DestinationRefusedError,
-  InvalidRepositoryError,
-  RepositoryExistsError,
-} from '../lib/errors.js'
-import type { Algorithm } from '../lib/object/algorithm.js'
-import { findRepositoryConfig } from '../lib/repository/find-repository.js'
-import { initRepository } from '../lib/repository/init.js'
+import type { RepositoryChoices } from '../lib/repository/config.js'
+import { isRepository } from '../lib/repository/find-repository.js'
 import { openRepository } from '../lib/repository/open.js'
 import type { Repository } from '../lib/repository/repository.js'
-import { isErrno } from '../lib/system/errno.js'
+import { type Folder, findFolderAt } from './folder.js'
+import { NewRepositories } from './new-repositories.js'
 import { noRepository, type RepositoryPath } from './repository-path.js'
 
 /** Where repositories are, and what may be done to the folder. */
@@ -19,18 +13,17 @@ export type ShelfOptions = {
   /** A folder of repositories, at any depth, or a repository itself. */
   readonly root: string
   readonly access: 'read' | 'write'
-  /** Digest algorithm of repositories that are made; without it none is. */
-  readonly createWith: Algorithm | undefined
+  /** What repositories that are made are like; without it none is. */
+  readonly createWith: RepositoryChoices | undefined
   /** Repositories kept open; the one unused for longest is let go first. */
   readonly maxOpen: number
 }
 
-// A folder that holds both is taken for a repository of version 1: made as repositories of
-// their own, they would hide all their neighbours.
-const partNames = new Set(['objects', 'refs'])
+/** A repository in use; disposing ends the use. */
+export type UsedRepository = AsyncDisposable & { readonly repository: Repository }
 
 type Opened = {
-  readonly folder: Pick<Stats, 'dev' | 'ino'>
+  readonly folder: Folder
   readonly repository: Promise<Repository>
 }
 
@@ -40,12 +33,15 @@ export class RepositoryShelf {
   readonly #options: ShelfOptions
   /** In order of use, the latest last. */
   readonly #opened = new Map<string, Opened>()
-  readonly #making = new Map<string, Promise<void>>()
+  readonly #new: NewRepositories | undefined
+  #turn: Promise<void> = Promise.resolve()
 
   /** Throws what the system says when the root is missing. */
   constructor(options: ShelfOptions) {
     this.#options = options
     this.#root = realpathSync(options.root)
+    const { createWith } = options
+    this.#new = createWith && new NewRepositories(this.#root, createWith)
   }
 
   /** Whether the root can be read. */
@@ -73,15 +69,29 @@ export class RepositoryShelf {
     }
   }
 
-  /** As get; makes the repository first if there is none and that is allowed. */
-  async getOrMake(path: RepositoryPath): Promise<Repository> {
-    const { createWith } = this.#options
-    const folder = this.#findFolder(path)
-    const isThere = folder !== undefined && isRepository(folder.place)
-    if (createWith !== undefined && !isThere && path.length > 0) {
-      await this.#makeOnce(path, createWith)
+  /**
+   * As get; makes the repository first if there is none and that is allowed. If nothing
+   * came into it, it goes with the last use.
+   */
+  async use(path: RepositoryPath): Promise<UsedRepository> {
+    const made = this.#new
+    if (made === undefined) {
+      return { repository: await this.get(path), [Symbol.asyncDispose]: nothing }
     }
-    return this.get(path)
+    return this.#inTurn(async () => {
+      const folder = this.#findFolder(path)
+      const isThere = folder !== undefined && isRepository(folder.place)
+      if (!isThere && path.length > 0) await made.make(path)
+      const repository = await this.get(path)
+      made.enter(repository)
+      let isUsed = true
+      const end = async (): Promise<void> => {
+        if (!isUsed) return
+        isUsed = false
+        await this.#inTurn(async () => made.leave(repository))
+      }
+      return { repository, [Symbol.asyncDispose]: end }
+    })
   }
 
   #open(folder: Folder): Opened {
@@ -96,44 +106,12 @@ export class RepositoryShelf {
     }
   }
 
-  // Two requests may want the same new repository at once.
-  async #makeOnce(path: RepositoryPath, algorithm: Algorithm): Promise<void> {
-    const key = path.join('/')
-    const making = this.#making.get(key) ?? this.#make(path, algorithm)
-    this.#making.set(key, making)
-    try {
-      await making
-    } finally {
-      this.#making.delete(key)
-    }
-  }
-
-  async #make(path: RepositoryPath, algorithm: Algorithm): Promise<void> {
-    if (path.some(name => partNames.has(name))) throw noRepository(`/${path.join('/')}`)
-    let place = this.#root
-    for (const name of path) {
-      if (isRepository(place)) throw noRepository(`/${path.join('/')}`)
-      place = join(place, name)
-      try {
-        mkdirSync(place, 0o700)
-      } catch (error) {
-        if (!isErrno(error, 'EEXIST')) throw error
-        if (findFolderAt(place) === undefined) throw noRepository(`/${path.join('/')}`)
-      }
-    }
-    try {
-      await initRepository(place, { algorithm, layout: 'loose', compression: 'none' })
-    } catch (error) {
-      // Another process was faster.
-      if (error instanceof RepositoryExistsError) return
-      if (!(error instanceof DestinationRefusedError)) throw error
-      const shown = `/${path.join('/')}`
-      throw new DestinationRefusedError(
-        `no repository can be made at "${shown}": its folder holds something else`,
-        { repository: shown },
-        { cause: error },
-      )
-    }
+  // One must not be removed while another request begins to use it, nor made twice.
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work)
+    // Whoever waits for this turn gets its error; the next turn only waits for its end.
+    this.#turn = result.then(nothing, nothing)
+    return result
   }
 
   /** The folder at a path, unless it lies behind a symlink or inside a repository. */
@@ -147,26 +125,4 @@ export class RepositoryShelf {
   }
 }
 
-type Folder = { readonly place: string; readonly dev: number; readonly ino: number }
-
-function findFolderAt(place: string): Folder | undefined {
-  try {
-    const stats = lstatSync(place)
-    return stats.isDirectory() ? { place, dev: stats.dev, ino: stats.ino } : undefined
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined
-    throw error
-  }
-}
-
-function isRepository(folder: string): boolean {
-  try {
-    return findRepositoryConfig(folder) !== undefined
-  } catch (error) {
-    // A file named config is common, and who may not look cannot know.
-    if (error instanceof InvalidRepositoryError || error instanceof AccessRefusedError) {
-      return false
-    }
-    throw error
-  }
-}
+async function nothing(): Promise<void> {}

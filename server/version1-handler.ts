@@ -10,7 +10,7 @@ import { sendObjects } from '../lib/remote/send-objects.js'
 import type { Repository } from '../lib/repository/repository.js'
 import { sendProblem } from './problem.js'
 import { parseRepositoryPath } from './repository-path.js'
-import type { RepositoryShelf } from './repository-shelf.js'
+import type { RepositoryShelf, UsedRepository } from './repository-shelf.js'
 import type { RequestLog } from './request-log.js'
 import type { TransferSession, TransferSessions } from './transfer-sessions.js'
 import {
@@ -107,7 +107,10 @@ function sendBytes(response: Response, bytes: Buffer): void {
 async function serveObjects(context: Version1Context, exchange: Exchange): Promise<void> {
   const { request, log } = exchange
   await runStream(context, exchange, {
-    open: () => context.shelf.get(parseRepositoryPath(request.path)),
+    open: async () => {
+      const repository = await context.shelf.get(parseRepositoryPath(request.path))
+      return { repository, async [Symbol.asyncDispose]() {} }
+    },
     transfer: async (peer, repository) => {
       const result = await sendObjects(peer, repository.objects, {
         served: { kind: 'published' },
@@ -128,7 +131,7 @@ async function receiveObjects(
   const refusal = context.refusal()
   if (refusal !== undefined) throw new AccessRefusedError(refusal)
   await runStream(context, exchange, {
-    open: () => context.shelf.getOrMake(parseRepositoryPath(request.path)),
+    open: () => context.shelf.use(parseRepositoryPath(request.path)),
     transfer: async (peer, repository, { signal }) => {
       const { objects, bytes } = await receivePush(peer, repository, {
         ...name,
@@ -143,7 +146,7 @@ async function receiveObjects(
 
 type StreamService = {
   /** Finds the repository while a refusal can still be told. */
-  readonly open: () => Promise<Repository>
+  readonly open: () => Promise<UsedRepository>
   readonly transfer: (
     peer: PeerConnection,
     repository: Repository,
@@ -171,14 +174,15 @@ async function runStream(
     response.set('Retry-After', '1')
     return sendProblem(response, { status: 503, detail: 'too many transfers' })
   }
-  const repository = await open()
-  acceptUpgrade(response, upgradable)
+  const used = await open()
   try {
+    await using use = used
+    acceptUpgrade(response, upgradable)
     await using peer = new PeerConnection(upgradable.socket, {
       ...context.patience,
       signal: session.signal,
     })
-    await transfer(peer, repository, session)
+    await transfer(peer, use.repository, session)
   } catch (error) {
     // Version 1 has no way to tell a peer why: it sees the connection close.
     log.addError(error)

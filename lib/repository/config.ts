@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { InvalidRepositoryError } from '../errors.js'
+import { InvalidArgumentError, InvalidRepositoryError } from '../errors.js'
 import { type Algorithm, algorithms, findAlgorithmByName } from '../object/algorithm.js'
 import { encodeCanonicalJson } from './canonical-json.js'
+import { type Compression, findCompression } from './compression.js'
 
 /** How a repository keeps its objects: a file each, or many in a pack. */
 export type StoreLayout = (typeof layouts)[number]
-
-/** How a repository compresses its objects. */
-export type Compression = 'none'
 
 /** What a repository says of itself (`ROOT/config`). */
 export type RepositoryConfig = {
@@ -32,9 +30,15 @@ export type RepositoryChoices = Pick<
 const layouts = ['loose', 'pack'] as const
 const keys = ['algorithm', 'compression', 'id', 'layout', 'version']
 
-/** The config of a new repository. */
+/** The config of a new repository; throws InvalidArgumentError for choices that contradict. */
 export function createConfig(choices: RepositoryChoices): WrittenConfig {
   const { algorithm, compression, layout } = choices
+  if (layout === 'loose' && compression !== 'none') {
+    throw new InvalidArgumentError(
+      `the loose layout cannot compress: expected compression none, found ${compression}`,
+      { layout, compression },
+    )
+  }
   const id = randomBytes(16).toString('hex')
   return { version: 1, id, layout, algorithm, compression }
 }
@@ -69,9 +73,9 @@ export function decodeConfig(bytes: Uint8Array, path: string): WrittenConfig {
   for (const key of Object.keys(fields)) {
     if (!keys.includes(key)) throw invalid(path, 'key', keys, key)
   }
-  expect('compression', ['none'])
   const layout = layouts.find(known => known === fields['layout'])
   if (layout === undefined) throw invalid(path, 'layout', layouts, fields['layout'])
+  const compression = parseConfigured(fields['compression'], layout, path)
   const { id, algorithm: name } = fields
   if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id)) {
     throw invalid(path, 'id', ['32 hex digits'], id)
@@ -81,7 +85,14 @@ export function decodeConfig(bytes: Uint8Array, path: string): WrittenConfig {
     const names = algorithms.map(known => known.name)
     throw invalid(path, 'algorithm', names, name)
   }
-  return { version: 1, id, layout, algorithm, compression: 'none' }
+  return { version: 1, id, layout, algorithm, compression }
+}
+
+function parseConfigured(value: unknown, layout: StoreLayout, path: string): Compression {
+  const found = typeof value === 'string' ? findCompression(value) : undefined
+  if (found !== undefined && (found === 'none' || layout === 'pack')) return found
+  const expected = layout === 'pack' ? ['none', 'zstd:1 to zstd:19'] : ['none']
+  throw invalid(path, 'compression', expected, value)
 }
 
 function parseFields(bytes: Uint8Array, path: string): Record<string, unknown> {

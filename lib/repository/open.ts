@@ -4,6 +4,7 @@ import { RepositoryNotFoundError } from '../errors.js'
 import type { ObjectStore } from '../store/object-store.js'
 import { isErrno } from '../system/errno.js'
 import { type FileCalls, systemFileCalls } from '../system/file-calls.js'
+import { payloadCompression } from './compression.js'
 import type { RepositoryConfig } from './config.js'
 import { findRepositoryConfig } from './find-repository.js'
 import { Repository } from './repository.js'
@@ -58,13 +59,15 @@ function realRoot(path: string): string {
 // for moments would spend half its time on the other one.
 async function openStore(
   root: string,
-  { layout }: RepositoryConfig,
+  { layout, compression }: RepositoryConfig,
 ): Promise<ObjectStore> {
   switch (layout) {
     case 'loose':
       return (await import('../store/loose-store.js')).openLooseStore(root)
     case 'pack':
-      return (await import('../store/pack/pack-store.js')).openPackStore(root)
+      return (await import('../store/pack/pack-store.js')).openPackStore(root, {
+        compression: payloadCompression(compression),
+      })
     default:
       return layout satisfies never
   }

@@ -165,6 +165,16 @@ export class Repository implements Disposable {
     return collectGarbage(rooms, options)
   }
 
+  /**
+   * Removes the repository, whole, if it holds nothing and no session uses it; false
+   * otherwise. Throws LockBusyError.
+   */
+  async removeIfEmpty(options: LockOptions = {}): Promise<boolean> {
+    const { removeEmptyRepository } = await import('./remove-empty.js')
+    const rooms = { paths: this.#paths, sessions: this.#sessions }
+    return removeEmptyRepository(this, rooms, options)
+  }
+
   /** Everything that has to be kept, and why. */
   roots(options: RootOptions = {}): AsyncIterable<Root> {
     return listRoots(this.tags, this.mounts, options)

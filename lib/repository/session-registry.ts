@@ -127,8 +127,8 @@ export class SessionRegistry {
     action: (counter: number) => Result | Promise<Result>,
   ): Promise<Result> {
     return naming(doing, this.#paths.root, async () => {
-      mkdirSync(this.#paths.sessions, { recursive: true, mode: 0o700 })
-      mkdirSync(this.#paths.temp, { recursive: true, mode: 0o755 })
+      makeFolder(this.#paths.sessions, 0o700)
+      makeFolder(this.#paths.temp, 0o755)
       const counter = openSync(this.#counterPath, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
       try {
         const awaited = { path: this.#counterPath, what: 'session lock' }
@@ -236,6 +236,15 @@ function readNumbers(folder: string, prefix: string): number[] {
 
 function isNumber(text: string): boolean {
   return /^[1-9]\d{0,14}$/.test(text)
+}
+
+// Not those above it: a repository that was removed must not come back as an empty folder.
+function makeFolder(path: string, mode: number): void {
+  try {
+    mkdirSync(path, mode)
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error
+  }
 }
 
 async function removeFolder(path: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { cairn, cairnJson, startCairn, startServer } from '../support/run-cairn.js'
@@ -62,6 +62,21 @@ t.test('push and pull carry a tag between repositories', async t => {
   t.match(nowhere.stderr, /^pulling app …\ncairn: [^\n]*\n$/)
 })
 
+t.test('a push that fails leaves no repository behind that it had made', async t => {
+  const { repo, folder } = await storeFolder(t)
+  const served = join(folder, 'served')
+  mkdirSync(served)
+  await using server = await startServer(['--root', served, '--create'])
+  const url = `${server.url}/team/app`
+  rmSync(join(repo, 'objects'), { recursive: true })
+  mkdirSync(join(repo, 'objects'))
+  const failed = await cairn(['push', url, 'app'], { repo })
+  t.not(failed.code, 0)
+  // The client hears of the failure while the server is still at it.
+  await server.stop()
+  t.same(readdirSync(served), [])
+})
+
 t.test('a read-only server refuses a push', async t => {
   const { repo } = await storeFolder(t)
   await using server = await startServer(['--read-only'], { repo })
@@ -110,6 +125,9 @@ t.test('serve says what keeps it from serving', async t => {
   t.equal(taken.code, 4)
   t.match(taken.stderr, /^cairn: .*EADDRINUSE.*\n$/)
   t.equal((await cairn(['serve', '--root', '/nonexistent'])).code, 3)
+  const both = await cairn(['serve', '--root', '/', '--repo', repo])
+  t.equal(both.code, 2)
+  t.match(both.stderr, /at most one of --repo, .* and --root/)
 })
 
 t.test('a dead remote is an error of the network', async t => {

@@ -1,4 +1,12 @@
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { EventEmitter, once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { decodeDescriptor, encodeDescriptor } from '../../lib/object/descriptor.js'
@@ -266,7 +274,9 @@ t.test('makes a repository for a push only where that is asked and possible', as
   t.match(await refusing.send(push('fresh')), { status: 404 })
   const root = t.testdir({ occupied: { file: '' } })
   await makeRepositoryWith(join(root, 'whole'))
-  await using server = createServer({ root, create: true })
+  const logged = new EventEmitter()
+  const logger = (entry: LogEntry): void => void logged.emit('entry', entry)
+  await using server = createServer({ root, create: true, logger })
   const { port } = await server.listen()
   for (const path of ['whole/inner', 'v2', 'metrics/x', '.hidden', 'a/../b', '']) {
     t.match(await sendRaw(port, push(path)), { status: 404 }, path)
@@ -284,9 +294,19 @@ t.test('makes a repository for a push only where that is asked and possible', as
     openRawStream(port, '/deep/er/new?service=receive-objects'),
     openRawStream(port, '/deep/er/new?service=receive-objects'),
   ])
-  for (const stream of streams) stream.socket.destroy()
   const made = await openRepository(join(root, 'deep/er/new'))
-  t.equal(made.config.algorithm.name, 'blake3')
+  const { algorithm, layout, compression } = made.config
+  t.same([algorithm.name, layout, compression], ['blake3', 'pack', 'zstd:3'])
+  // Nothing came, so nothing stays, but not before the last of them has ended.
+  let left = streams.length
+  for (const stream of streams) {
+    const told = once(logged, 'entry')
+    stream.socket.destroy()
+    await told
+    left -= 1
+    t.equal(existsSync(join(root, 'deep')), left > 0)
+  }
+  t.same(readdirSync(root).toSorted(), ['occupied', 'whole'])
 })
 
 t.test(
