@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { InvalidArgumentError } from '../../lib/errors.js'
 import { type AlgorithmName, findAlgorithmByName } from '../../lib/object/algorithm.js'
+import { parseCompression } from '../../lib/repository/compression.js'
 import type { StoreLayout } from '../../lib/repository/config.js'
 import { initRepository } from '../../lib/repository/init.js'
 import type { Repository } from '../../lib/repository/repository.js'
@@ -10,16 +11,18 @@ import type { CommandContext } from '../context.js'
 export type InitFlags = {
   readonly algorithm: AlgorithmName
   readonly layout: StoreLayout
+  readonly compression: string
 }
 
-const defaults: InitFlags = { algorithm: 'blake3', layout: 'loose' }
+const defaults: InitFlags = { algorithm: 'blake3', layout: 'pack', compression: 'none' }
 
 /** `cairn init` */
 export async function init(context: CommandContext, flags: InitFlags): Promise<void> {
   const repository = await initialize(context.settings.repositoryFolder, flags)
   const { id, layout, algorithm, compression } = repository.config
   const folder = resolve(repository.root)
-  context.output.note(`made the repository ${folder} (${algorithm.name}, ${layout})`)
+  const kinds = [algorithm.name, layout, ...(compression === 'none' ? [] : [compression])]
+  context.output.note(`made the repository ${folder} (${kinds.join(', ')})`)
   await context.output.result(
     { repository: folder, id, layout, algorithm: algorithm.name, compression },
     '',
@@ -35,6 +38,8 @@ export async function initialize(
   if (algorithm === undefined) {
     throw new InvalidArgumentError(`unknown algorithm ${flags.algorithm}`)
   }
+  const { layout } = flags
+  const compression = parseCompression(flags.compression)
   await mkdir(dirname(resolve(folder)), { recursive: true })
-  return initRepository(folder, { algorithm, layout: flags.layout, compression: 'none' })
+  return initRepository(folder, { algorithm, layout, compression })
 }

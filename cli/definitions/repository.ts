@@ -20,13 +20,18 @@ export function defineRepositoryCommands(program: Command, start: Start): void {
     .addOption(
       new Option('--layout <name>', 'how objects are kept')
         .choices(['loose', 'pack'])
-        .default('loose'),
+        .default('pack'),
+    )
+    .option(
+      '--compression <how>',
+      'none, or zstd with a level from 1 to 19: zstd:6',
+      'none',
     )
     .addHelpText(
       'after',
       examples(
         'cairn init',
-        'cairn init --repo /srv/store',
+        'cairn init --repo /srv/store --compression zstd',
         'cairn init --repo /srv/v1 --algorithm sha512-256   # for version 1 peers',
       ),
     )

@@ -9,7 +9,7 @@ t.test('init makes a repository once', async t => {
   const made = await cairnJson(['init', '--algorithm', 'sha256'], { repo })
   t.match(made, {
     repository: repo,
-    layout: 'loose',
+    layout: 'pack',
     algorithm: 'sha256',
     compression: 'none',
   })

@@ -18,12 +18,16 @@ t.test(
   'brings one of everything through two repositories, for every layout',
   { skip },
   async t => {
-    for (const layout of ['loose', 'pack']) {
+    for (const kind of [
+      ['--layout', 'loose'],
+      ['--layout', 'pack'],
+      ['--compression', 'zstd'],
+    ]) {
       const folder = deepFolder(t)
-      const { source, third } = await pulled(t, folder, layout)
+      const { source, third } = await pulled(t, folder, kind)
       const out = join(folder, 'out')
       const report = await succeed(t, ['checkout', 'tree', out, '--repo', third])
-      t.same(report['leftOut'], [], `${layout}: nothing is left out`)
+      t.same(report['leftOut'], [], `${kind.join(' ')}: nothing is left out`)
       await sameTrees(t, source, out)
     }
   },
@@ -31,7 +35,7 @@ t.test(
 
 t.test('tells an ordinary user exactly what it left out', { skip }, async t => {
   const folder = deepFolder(t)
-  const { third } = await pulled(t, folder, 'loose')
+  const { third } = await pulled(t, folder, [])
   chmodSync(folder, 0o755)
   const place = join(folder, 'own')
   mkdirSync(place)
@@ -59,7 +63,7 @@ t.test('tells an ordinary user exactly what it left out', { skip }, async t => {
 async function pulled(
   t: Test,
   folder: string,
-  layout: string,
+  kind: readonly string[],
 ): Promise<{ source: string; third: string }> {
   const [source, near, third] = ['source', 'near', 'third'].map(name =>
     join(folder, name),
@@ -71,7 +75,7 @@ async function pulled(
   const far = join(folder, 'served', 'app')
   mkdirSync(join(folder, 'served'))
   for (const repo of [near, far, third]) {
-    await succeed(t, ['init', '--layout', layout, '--repo', repo])
+    await succeed(t, ['init', ...kind, '--repo', repo])
   }
   await succeed(t, ['store', source, '-t', 'tree', '--mtime', '--repo', near])
   await using server = await startServer(['--root', join(folder, 'served')])

@@ -33,8 +33,9 @@ async function killOnce(t: Test, direction: Direction, victim: Victim, round: nu
   const far = join(folder, 'served', 'app')
   mkdirSync(join(folder, 'served'))
   const [source, target] = direction === 'push' ? [near, far] : [far, near]
-  await run(t, ['init', '--repo', near])
-  await run(t, ['init', '--repo', far])
+  // Both layouts, and both ways between them, within four rounds.
+  await run(t, ['init', '--repo', near, '--layout', layoutOf(round)])
+  await run(t, ['init', '--repo', far, '--layout', layoutOf(round >> 1)])
   const oldTree = makeTree(join(folder, 'old'), 300)
   const newTree = makeTree(join(folder, 'new'), 600)
   const oldDigest = await store(t, source, oldTree)
@@ -64,6 +65,10 @@ async function killOnce(t: Test, direction: Direction, victim: Victim, round: nu
   for (const repository of [near, far]) {
     t.same(readdirSync(join(repository, 'temp')), [], `${where}: nothing is left over`)
   }
+}
+
+function layoutOf(number: number): string {
+  return number % 2 === 0 ? 'pack' : 'loose'
 }
 
 async function checkWhole(t: Test, repository: string, where: string): Promise<void> {

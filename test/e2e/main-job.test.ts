@@ -17,9 +17,14 @@ t.test(
   async t => {
     const folder = t.testdir({ served: {} })
     const source = await realTree(folder)
-    for (const mtimes of [false, true]) {
-      const place = join(folder, mtimes ? 'with-times' : 'without-times')
-      await roundTrip(t, { source, place, mtimes })
+    const ways = [
+      { mtimes: false, kind: [] },
+      { mtimes: true, kind: ['--compression', 'zstd'] },
+      { mtimes: true, kind: ['--layout', 'loose'] },
+    ]
+    for (const [number, { mtimes, kind }] of ways.entries()) {
+      const place = join(folder, String(number))
+      await roundTrip(t, { source, place, mtimes, kind })
     }
   },
 )
@@ -48,9 +53,17 @@ t.test(
   },
 )
 
+type RoundTrip = {
+  readonly source: string
+  readonly place: string
+  readonly mtimes: boolean
+  /** Arguments of init. */
+  readonly kind: readonly string[]
+}
+
 async function roundTrip(
   t: Test,
-  { source, place, mtimes }: { source: string; place: string; mtimes: boolean },
+  { source, place, mtimes, kind }: RoundTrip,
 ): Promise<void> {
   const [near, far, third] = ['near', 'served/app', 'third'].map(name =>
     join(place, name),
@@ -58,7 +71,7 @@ async function roundTrip(
   if (near === undefined || far === undefined || third === undefined) return
   mkdirSync(join(place, 'served'), { recursive: true })
   for (const repository of [near, far, third])
-    await succeed(t, ['init', '--repo', repository])
+    await succeed(t, ['init', '--repo', repository, ...kind])
   const stored = await succeed(t, [
     'store',
     source,

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { InvalidRepositoryError } from '../../lib/errors.js'
 import { algorithms } from '../../lib/object/algorithm.js'
+import { parseCompression } from '../../lib/repository/compression.js'
 import {
   createConfig,
   decodeConfig,
@@ -32,6 +33,22 @@ t.test('reads back what it writes, for every algorithm', async t => {
   }
 })
 
+t.test('keeps every level of compression, of packs only', async t => {
+  const { algorithm } = version1Config()
+  for (let level = 1; level <= 19; level++) {
+    const compression = parseCompression(`zstd:${level}`)
+    const config = createConfig({ algorithm, layout: 'pack', compression })
+    t.equal(decodeConfig(encodeConfig(config), 'config').compression, `zstd:${level}`)
+    t.throws(() => createConfig({ algorithm, layout: 'loose', compression }), {
+      code: 'invalid_argument',
+    })
+  }
+  t.equal(parseCompression('zstd'), 'zstd:3')
+  for (const wrong of ['', 'zstd:', 'zstd:20', 'gzip', 'NONE']) {
+    t.throws(() => parseCompression(wrong), { code: 'invalid_argument' }, wrong)
+  }
+})
+
 t.test('gives every new repository another id', async t => {
   const choices = { ...version1Config() }
   t.not(createConfig(choices).id, createConfig(choices).id)
@@ -45,6 +62,13 @@ t.test('refuses what it does not know, and names it', async t => {
     [{ ...valid, algorithm: 'md5' }, /algorithm: expected .*blake3, found "md5"/],
     [{ ...valid, algorithm: 5 }, /algorithm: .* found 5/],
     [{ ...valid, compression: 'lzma' }, /compression: expected none, found "lzma"/],
+    [{ ...valid, compression: 'zstd:3' }, /compression: expected none, found "zstd:3"/],
+    ...['zstd', 'zstd:0', 'zstd:20', 'zstd:03', 'zstd:3 ', 'lzma', 3].map(
+      (compression): [unknown, RegExp] => [
+        { ...valid, layout: 'pack', compression },
+        /compression: expected none, zstd:1 to zstd:19, found /,
+      ],
+    ),
     [{ ...valid, id: 'ABC' }, /id: expected 32 hex digits, found "ABC"/],
     [{ ...valid, id: undefined }, /id: .* found nothing/],
     [{ ...valid, colour: 'red' }, /key: .* found "colour"/],

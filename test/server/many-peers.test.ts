@@ -12,7 +12,7 @@ import { openRepository } from '../../lib/repository/open.js'
 import type { Repository } from '../../lib/repository/repository.js'
 import type { StoreSession } from '../../lib/store/object-store.js'
 import { putApplication, putDirectory, putHeader } from '../../lib/store/typed-object.js'
-import { makeRepositoryWith } from '../support/golden-repository.js'
+import { layouts, makeRepositoryWith } from '../support/golden-repository.js'
 
 const peers = 20
 const filesInTree = 60
@@ -69,52 +69,54 @@ function peakMemory(child: ChildProcess): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1])
 }
 
-t.test(
-  'serves 20 pushes and 20 pulls at once in less than 300 MB',
-  { skip: !existsSync('/proc/self/status') && 'needs /proc', timeout: 300_000 },
-  async t => {
-    const folder = t.testdir({ served: {} })
-    const far = await makeRepositoryWith(join(folder, 'served/app'))
-    const near = await makeRepositoryWith(join(folder, 'near'))
-    await fill(near, 0)
-    await fill(far, 100)
-    const child = spawn(process.execPath, [script, join(folder, 'served')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    t.teardown(() => child.kill())
-    const [line] = (await once(child.stdout, 'data')) as [Buffer]
-    const url = `http://127.0.0.1:${Number(String(line))}/app`
-    mkdirSync(join(folder, 'pulled'))
-    const pulled = await Promise.all(
-      Array.from({ length: peers }, (_, number) =>
-        makeRepositoryWith(join(folder, 'pulled', String(number))),
-      ),
-    )
-    const pushing = Array.from({ length: peers }, async (_, number) => {
-      await using remote = new RemoteObjectStore(url)
-      return await push(remote, near, { ref: `tree-${number}` })
-    })
-    const pulling = pulled.map(async (repository, number) => {
-      await using remote = new RemoteObjectStore(url)
-      return await pull(remote, repository, { tag: `tree-${100 + number}` })
-    })
-    await Promise.all([...pushing, ...pulling])
-    const peak = peakMemory(child)
-    t.comment(`the server took ${Math.round(peak / 1024)} MiB at most`)
-    t.ok(peak < mostMemoryKiB, `${peak} KiB`)
-    child.kill()
-    await once(child, 'exit')
+for (const layout of layouts) {
+  t.test(
+    `serves 20 pushes and 20 pulls at once in less than 300 MB from the ${layout} layout`,
+    { skip: !existsSync('/proc/self/status') && 'needs /proc', timeout: 300_000 },
+    async t => {
+      const folder = t.testdir({ served: {} })
+      const far = await makeRepositoryWith(join(folder, 'served/app'), [], layout)
+      const near = await makeRepositoryWith(join(folder, 'near'), [], layout)
+      await fill(near, 0)
+      await fill(far, 100)
+      const child = spawn(process.execPath, [script, join(folder, 'served')], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      t.teardown(() => child.kill())
+      const [line] = (await once(child.stdout, 'data')) as [Buffer]
+      const url = `http://127.0.0.1:${Number(String(line))}/app`
+      mkdirSync(join(folder, 'pulled'))
+      const pulled = await Promise.all(
+        Array.from({ length: peers }, (_, number) =>
+          makeRepositoryWith(join(folder, 'pulled', String(number)), [], layout),
+        ),
+      )
+      const pushing = Array.from({ length: peers }, async (_, number) => {
+        await using remote = new RemoteObjectStore(url)
+        return await push(remote, near, { ref: `tree-${number}` })
+      })
+      const pulling = pulled.map(async (repository, number) => {
+        await using remote = new RemoteObjectStore(url)
+        return await pull(remote, repository, { tag: `tree-${100 + number}` })
+      })
+      await Promise.all([...pushing, ...pulling])
+      const peak = peakMemory(child)
+      t.comment(`the server took ${Math.round(peak / 1024)} MiB at most`)
+      t.ok(peak < mostMemoryKiB, `${peak} KiB`)
+      child.kill()
+      await once(child, 'exit')
 
-    const served = await openRepository(far.root)
-    for (let number = 0; number < peers; number++) {
-      const tag = `tree-${number}`
-      t.same(await served.tags.get(tag), await near.tags.get(tag))
-      const pulledTag = `tree-${100 + number}`
-      const copy = pulled[number]
-      if (copy === undefined) continue
-      t.same(await copy.tags.get(pulledTag), await far.tags.get(pulledTag))
-      t.same(await findings(copy), [])
-    }
-    t.same(await findings(served), [])
-  },
-)
+      const served = await openRepository(far.root)
+      for (let number = 0; number < peers; number++) {
+        const tag = `tree-${number}`
+        t.same(await served.tags.get(tag), await near.tags.get(tag))
+        const pulledTag = `tree-${100 + number}`
+        const copy = pulled[number]
+        if (copy === undefined) continue
+        t.same(await copy.tags.get(pulledTag), await far.tags.get(pulledTag))
+        t.same(await findings(copy), [])
+      }
+      t.same(await findings(served), [])
+    },
+  )
+}

@@ -2,7 +2,11 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { encodeWireItem } from '../../lib/remote/wire-item.js'
 import { createServer } from '../../server/cairn-server.js'
-import { makeGoldenRepository, makeRepositoryWith } from '../support/golden-repository.js'
+import {
+  layouts,
+  makeGoldenRepository,
+  makeRepositoryWith,
+} from '../support/golden-repository.js'
 import { goldenObjects, goldenParts } from '../support/golden-store.js'
 import {
   bytesFrom,
@@ -40,26 +44,28 @@ t.test('the upgrade reply of the recordings is 109 bytes', async t => {
   t.equal(upgradeReply.length, 109)
 })
 
-t.test('serves fetch-empty byte for byte', async t => {
-  const root = join(t.testdir(), 'repository')
-  await makeGoldenRepository(root)
-  const { ours, theirs } = await replay(t, 'fetch-empty', root)
-  t.same(ours, theirs)
-})
+for (const layout of layouts) {
+  t.test(`serves fetch-empty byte for byte from the ${layout} layout`, async t => {
+    const root = join(t.testdir(), 'repository')
+    await makeGoldenRepository(root, layout)
+    const { ours, theirs } = await replay(t, 'fetch-empty', root)
+    t.same(ours, theirs)
+  })
+}
 
 for (const name of ['push-empty', 'push-some'] as const) {
-  t.test(`receives ${name} byte for byte, and tags it`, async t => {
-    const root = join(t.testdir(), 'repository')
-    const repository = await makeRepositoryWith(
-      root,
-      name === 'push-some' ? goldenParts() : [],
-    )
-    const { ours, theirs } = await replay(t, name, root)
-    t.same(ours, theirs)
-    t.same(await repository.tags.get('pushed'), application)
-    const all = goldenObjects()
-    const present = await repository.objects.has(all.map(({ digest }) => digest))
-    t.equal(present.count(), all.length)
+  t.test(`receives ${name} byte for byte, and tags it, in every layout`, async t => {
+    for (const layout of layouts) {
+      const root = join(t.testdir({ [layout]: {} }), layout, 'repository')
+      const parts = name === 'push-some' ? goldenParts() : []
+      const repository = await makeRepositoryWith(root, parts, layout)
+      const { ours, theirs } = await replay(t, name, root)
+      t.same(ours, theirs)
+      t.same(await repository.tags.get('pushed'), application)
+      const all = goldenObjects()
+      const present = await repository.objects.has(all.map(({ digest }) => digest))
+      t.equal(present.count(), all.length)
+    }
   })
 }
 
