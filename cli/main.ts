@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir, hostname, userInfo } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import type { Repository } from '../lib/repository/repository.js'
 import { isErrno } from '../lib/system/errno.js'
 import type { CommandContext } from './context.js'
 import { describeFailure, type Failure, Interruption } from './failure.js'
@@ -25,7 +26,7 @@ function settle(flags: GlobalFlags): Settings {
   return resolveSettings(flags, process.env, homedir())
 }
 
-function contextOf(flags: GlobalFlags): CommandContext {
+function contextOf(flags: GlobalFlags, opened: Repository[]): CommandContext {
   const settings = settle(flags)
   const output = new Output(process.stdout, process.stderr, settings)
   return {
@@ -34,7 +35,11 @@ function contextOf(flags: GlobalFlags): CommandContext {
     signal: interrupted.signal,
     self: { command: process.execPath, arguments: [fileURLToPath(import.meta.url)] },
     who: describeUser,
-    repository: () => openRepositoryOf(settings, output),
+    async repository() {
+      const repository = await openRepositoryOf(settings, output)
+      opened.push(repository)
+      return repository
+    },
     finishWith(exitCode) {
       process.exitCode = exitCode
     },
@@ -89,9 +94,15 @@ function readVersion(): string {
   throw new Error(`no version in ${fileURLToPath(path)}`)
 }
 
-const program = createProgram(readVersion(), async body =>
-  body(contextOf(program.opts<GlobalFlags>())),
-)
+const program = createProgram(readVersion(), async body => {
+  const opened: Repository[] = []
+  const context = contextOf(program.opts<GlobalFlags>(), opened)
+  await body(context)
+  for (const { root, maintenanceProblem: problem } of opened) {
+    if (problem === undefined) continue
+    context.output.warn(`${root} was not tidied up: ${problem.message}`)
+  }
+})
 try {
   await program.parseAsync(process.argv)
 } catch (error) {

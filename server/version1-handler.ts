@@ -140,6 +140,8 @@ async function receiveObjects(
         signal,
       })
       log.add({ objects, bytes })
+      const problem = repository.maintenanceProblem
+      if (problem !== undefined) log.note(`packs were not tidied up: ${problem.message}`)
     },
   })
 }

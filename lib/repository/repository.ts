@@ -37,7 +37,7 @@ export class Repository implements Disposable {
   readonly remotes: RemoteBook
   readonly #paths: RepositoryPaths
   readonly #sessions: SessionRegistry
-  #maintenanceProblem: unknown
+  #maintenanceProblem: Error | undefined
 
   constructor(
     paths: RepositoryPaths,
@@ -100,21 +100,27 @@ export class Repository implements Disposable {
     }
   }
 
-  /** What kept the last session from merging packs behind it; undefined when nothing did. */
-  get maintenanceProblem(): unknown {
+  /** What kept the last session from tidying up behind it; undefined when nothing did. */
+  get maintenanceProblem(): Error | undefined {
     return this.#maintenanceProblem
   }
 
   // Whoever added something must not fail for what was only meant to tidy up; the next
   // session tries again.
   async #maintain(): Promise<void> {
-    if (this.config.layout !== 'pack') return
+    const rooms = { paths: this.#paths, sessions: this.#sessions }
     try {
-      const { mergePacks } = await import('./gc/merge-packs.js')
-      await mergePacks({ paths: this.#paths, sessions: this.#sessions })
+      if (this.config.layout === 'pack') {
+        const { maintainPacks } = await import('./gc/maintain-packs.js')
+        await maintainPacks(rooms, this.objects)
+      } else {
+        const { Reserve } = await import('./gc/reserve.js')
+        new Reserve(this.root).ensure([])
+      }
       this.#maintenanceProblem = undefined
     } catch (error) {
-      this.#maintenanceProblem = error
+      this.#maintenanceProblem =
+        error instanceof Error ? error : new Error('an unknown problem', { cause: error })
     }
   }
 

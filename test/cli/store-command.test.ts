@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { cairn, cairnJson } from '../support/run-cairn.js'
@@ -99,4 +99,13 @@ t.test('store refuses a folder that holds the repository, or lies in it', async 
   for (const path of [beside, source]) {
     t.equal((await cairn(['store', path], { repo })).code, 0, path)
   }
+})
+
+t.test('store succeeds, and warns, when it cannot tidy up behind itself', async t => {
+  const { repo, source } = await storeFolder(t)
+  rmSync(join(repo, 'reserve'), { force: true })
+  mkdirSync(join(repo, 'reserve'))
+  const run = await cairn(['store', source], { repo })
+  t.equal(run.code, 0)
+  t.match(run.stderr, /^warning: .* was not tidied up: EISDIR/m)
 })

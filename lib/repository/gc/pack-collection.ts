@@ -25,6 +25,7 @@ import type { RegisteredSession, SessionRegistry } from '../session-registry.js'
 import { naming } from '../system-failure.js'
 import { defaultGrace, GcLedger, type GcOptions, type ObjectTally } from './gc-report.js'
 import { ObjectMarks } from './object-marks.js'
+import { packSizes } from './pack-sizes.js'
 import type { Reserve } from './reserve.js'
 import { type RootRooms, RootWalk } from './root-walk.js'
 
@@ -115,7 +116,7 @@ export class PackCollection {
     if (condemned !== undefined && !(await this.#settle(condemned))) return
     await this.#purge()
     this.#tellTrash()
-    this.#reserve.ensure(this.#folder.packs.reduce((sum, { bytes }) => sum + bytes, 0))
+    this.#reserve.ensure(packSizes(this.#folder.path))
   }
 
   get #folder(): PackFolder {

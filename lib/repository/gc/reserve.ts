@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { StorageFullError } from '../../errors.js'
 import { allocate } from '../../system/allocate.js'
 import { isErrno } from '../../system/errno.js'
+import type { SizedPack } from './pack-sizes.js'
 
 const mebibyte = 1024 * 1024
 const largest = 16 * mebibyte
@@ -36,11 +37,13 @@ export class Reserve {
     return action()
   }
 
-  /** Makes the reserve, or a larger one, as fits these many bytes of packs, if there is room. */
-  ensure(packBytes: number): void {
-    const wanted = Math.min(largest, Math.max(smallest, Math.floor(packBytes / share)))
+  /** Makes the reserve, or a larger one, as fits these packs, if there is room. */
+  ensure(packs: Iterable<SizedPack>): void {
     const there = lstatSync(this.#path, { throwIfNoEntry: false })
-    if (there !== undefined && there.size >= wanted / 2) return
+    const size = there?.size ?? 0
+    if (size >= largest / 2) return
+    const wanted = fitting(packs)
+    if (size >= wanted / 2) return
     const { O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
     let isMade = false
     const fd = openSync(this.#path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600)
@@ -52,4 +55,13 @@ export class Reserve {
     }
     if (!isMade) rmSync(this.#path, { force: true })
   }
+}
+
+function fitting(packs: Iterable<SizedPack>): number {
+  let bytes = 0
+  for (const pack of packs) {
+    bytes += pack.bytes
+    if (bytes >= largest * share) return largest
+  }
+  return Math.max(smallest, Math.floor(bytes / share))
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { writeFailure } from '../storage-full.js'
 import {
@@ -28,6 +29,17 @@ const maxUncoveredPacks = 16
 
 const bufferedBytes = 256 * 1024
 
+// Others get their turn after so many rows.
+const turnRows = 16_384
+
+/** What a merged index is made with. */
+export type MultiIndexParts = {
+  /** An existing folder on the same filesystem, for the file while it grows. */
+  readonly temp: string
+  readonly calls: PackCalls
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Whether so many packs are outside of the merged index that look-ups suffer. */
 export function needsMultiIndex(folder: PackFolder): boolean {
   folder.refresh()
@@ -39,12 +51,10 @@ export function needsMultiIndex(folder: PackFolder): boolean {
  *
  * Packs that come meanwhile are not covered; several processes may do this at once, the
  * last one stays. Memory does not grow with the number of objects.
- *
- * @param temp - an existing folder on the same filesystem, for the file while it grows
  */
 export async function writeMultiIndex(
   folder: PackFolder,
-  { temp, calls }: { temp: string; calls: PackCalls },
+  { temp, calls, signal }: MultiIndexParts,
 ): Promise<void> {
   folder.refresh()
   const sources = folder.packs
@@ -54,7 +64,9 @@ export async function writeMultiIndex(
   const uses = sources.map(({ pack }) => pack.use())
   const path = join(temp, `multi-${randomBytes(8).toString('hex')}`)
   try {
-    await writeDurably(path, calls, fd => writeMerged(fd, path, calls, sources))
+    await writeDurably(path, calls, async fd =>
+      writeMerged({ fd, path, calls, signal }, sources),
+    )
     calls.rename(path, join(folder.path, multiName))
     await syncPath(folder.path, calls)
   } catch (error) {
@@ -68,11 +80,11 @@ export async function writeMultiIndex(
 async function writeDurably(
   path: string,
   calls: PackCalls,
-  write: (fd: number) => void,
+  write: (fd: number) => Promise<void>,
 ): Promise<void> {
   const fd = calls.create(path)
   try {
-    write(fd)
+    await write(fd)
     await calls.sync(fd)
   } catch (error) {
     calls.unlink(path)
@@ -93,19 +105,22 @@ async function syncPath(path: string, calls: PackCalls): Promise<void> {
 
 type Source = { readonly pack: PackFile; readonly name: string }
 
-function writeMerged(
-  fd: number,
-  path: string,
-  calls: PackCalls,
-  sources: readonly Source[],
-): void {
+type Target = {
+  readonly fd: number
+  readonly path: string
+  readonly calls: PackCalls
+  readonly signal: AbortSignal | undefined
+}
+
+async function writeMerged(target: Target, sources: readonly Source[]): Promise<void> {
+  const { fd, path, calls } = target
   const head = encodeHead(sources.map(({ name }) => name))
   new RegionWriter(fd, calls, 0).add(head).flush()
   const indexes = sources.map(({ pack }) => pack.index)
   const ids = new Set(indexes.flatMap(index => index.tables.map(one => one.algorithm)))
   let at = head.length
   for (const id of [...ids].toSorted((one, other) => one - other)) {
-    at = mergeTable(fd, calls, at, cursorsOf(indexes, id))
+    at = await mergeTable(target, at, cursorsOf(indexes, id))
   }
   const bytes = at - head.length
   const crc = crcOfFile(path, at)
@@ -141,12 +156,11 @@ function cursorsOf(indexes: readonly SortedTables[], id: number): Cursor[] {
 }
 
 /** Merges one algorithm's tables into a table at `at`; tells where it ends. */
-function mergeTable(
-  fd: number,
-  calls: PackCalls,
+async function mergeTable(
+  { fd, calls, signal }: Target,
   at: number,
   cursors: readonly Cursor[],
-): number {
+): Promise<number> {
   const [first] = cursors
   if (first === undefined) return at
   const { algorithm, hashBytes } = first.table
@@ -162,6 +176,10 @@ function mergeTable(
   const shift = 32 - fanOutBits
   let bucket = 0
   for (let index = 0; index < count; index++) {
+    if (index % turnRows === turnRows - 1) {
+      signal?.throwIfAborted()
+      await setImmediate()
+    }
     const least = leastOf(cursors)
     const own = fanOutBits === 0 ? 0 : least.key >>> shift
     for (; bucket < own; bucket++)

@@ -78,6 +78,12 @@ export class PackFolder implements Disposable {
     return [...this.#listed].filter(name => !this.#covered.has(name))
   }
 
+  /** How many packs the merged index covers, and how many of them are gone. */
+  get cover(): { readonly packs: number; readonly gone: number } {
+    const gone = [...this.#covered].filter(name => !this.#listed.has(name))
+    return { packs: this.#covered.size, gone: gone.length }
+  }
+
   /** Packs, and a merged index, that cannot be read as such, by path. */
   get broken(): ReadonlyMap<string, CairnError> {
     return this.#broken
