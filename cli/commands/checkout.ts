@@ -7,6 +7,7 @@ import type { LeftOut } from '../../lib/tree/checkout/left-out.js'
 import { parseOwnerMap } from '../../lib/tree/checkout/owner-map.js'
 import { resolveApplication } from '../application-ref.js'
 import type { CommandContext } from '../context.js'
+import { refuseRepositoryAt } from '../destination-apart.js'
 import { parseInteger } from '../parse-number.js'
 import { type RefPath, splitRefPath } from '../ref-path.js'
 import { counted, formatBytes } from '../text.js'
@@ -63,6 +64,7 @@ async function checkoutTo(
     flags.mapOwner === undefined ? undefined : parseOwnerMap(flags.mapOwner, self)
   const touchSeconds =
     flags.touch === undefined ? undefined : parseInteger(flags.touch, '--touch')
+  refuseRepositoryAt(dir)
   const repository = await context.repository()
   const application = await resolveApplication(repository, ref)
   using progress = context.output.progress(`checking out ${ref}`, 'entry')

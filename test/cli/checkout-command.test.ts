@@ -5,6 +5,7 @@ import {
   readFileSync,
   readlinkSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -53,6 +54,21 @@ t.test('checkout refuses a filled folder without --force', async t => {
   t.equal(forced.code, 0, forced.stderr)
   t.equal(readFileSync(join(filled, 'mine'), 'utf8'), 'mine')
   t.equal(readFileSync(join(filled, 'run'), 'utf8'), '#!/bin/sh\n')
+})
+
+t.test('checkout writes over no repository, and into none', async t => {
+  const { repo, folder } = await storeFolder(t)
+  const before = readdirSync(repo, { recursive: true }).toSorted()
+  symlinkSync(repo, join(folder, 'link'))
+  for (const name of ['', 'objects', 'refs/tags', 'refs/new']) {
+    for (const way of [repo, join(folder, 'link')]) {
+      const place = join(way, name)
+      const run = await cairn(['checkout', 'app', place, '--force'], { repo })
+      t.equal(run.code, 9, place)
+      t.match(run.stderr, /repository/)
+    }
+  }
+  t.same(readdirSync(repo, { recursive: true }).toSorted(), before)
 })
 
 t.test('checkout maps owners', { skip: !isRoot && 'only root may chown' }, async t => {

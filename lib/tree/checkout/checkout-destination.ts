@@ -16,7 +16,7 @@ import { DestinationRefusedError } from '../../errors.js'
 import { isErrno } from '../../system/errno.js'
 import { mountIdOf } from '../../system/mount-id.js'
 import { moveEntry } from './replace-entry.js'
-import { WorkFolder } from './work-folder.js'
+import { removeAbandoned, WorkFolder } from './work-folder.js'
 
 const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
@@ -38,7 +38,6 @@ export class Destination implements Disposable {
   /** Looks at the place; throws DestinationRefusedError when nothing can be made there. */
   constructor(path: string) {
     const { state, real } = inspect(path)
-    this.state = state
     this.#name = basename(real)
     this.#parent = openFolder(dirname(real), path)
     const isFolder = state === 'empty' || state === 'filled'
@@ -47,6 +46,12 @@ export class Destination implements Disposable {
     } catch (error) {
       closeSync(this.#parent)
       throw refused(path, 'it cannot be opened', error)
+    }
+    try {
+      this.state = state === 'filled' ? this.#stateOfFolder() : state
+    } catch (error) {
+      this[Symbol.dispose]()
+      throw refused(path, 'it cannot be read', error)
     }
   }
 
@@ -121,6 +126,12 @@ export class Destination implements Disposable {
   sync(): void {
     fsyncSync(this.#parent)
     if (this.#folder !== undefined) fsyncSync(this.#folder)
+  }
+
+  // What dead checkouts left in the folder does not count, and goes.
+  #stateOfFolder(): DestinationState {
+    removeAbandoned(this.folder)
+    return readdirSync(`/proc/self/fd/${this.folder}/.`).length === 0 ? 'empty' : 'filled'
   }
 
   [Symbol.dispose](): void {

@@ -86,7 +86,10 @@ export async function checkout(
   options: CheckoutOptions = {},
 ): Promise<CheckoutReport> {
   if (!hasProcFolder()) {
-    throw new NativeUnavailableError('checkout needs /proc/self/fd', { call: 'openat' })
+    throw new NativeUnavailableError(
+      'checkout needs the proc filesystem, and it is not mounted at /proc',
+      { call: 'openat' },
+    )
   }
   using target = new Destination(destination)
   const { maxEntries = defaultMaxEntries, ownerMap, signal, force = false } = options

@@ -7,9 +7,12 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   rmdirSync,
+  statSync,
 } from 'node:fs'
 import { isErrno } from '../../system/errno.js'
+import { tryLock } from '../../system/flock.js'
 import { hasNativeCalls } from '../../system/libc.js'
 import { mountIdOf } from '../../system/mount-id.js'
 import { listXattrs, removeXattr } from '../../system/xattr.js'
@@ -24,10 +27,45 @@ export function isWorkFolderName(name: string): boolean {
 }
 
 /**
+ * Removes the work folders of this user in a folder whose checkouts have died, as far as
+ * that can be told: those that nobody holds locked.
+ */
+export function removeAbandoned(folder: number): void {
+  if (!hasNativeCalls()) return
+  for (const name of readdirSync(inProc(folder))) {
+    if (isWorkFolderName(name)) removeIfAbandoned(inProc(folder, name))
+  }
+}
+
+function removeIfAbandoned(path: string): void {
+  let fd: number
+  try {
+    fd = openSync(path, folderFlags)
+  } catch (error) {
+    // Another's, no folder, or gone meanwhile.
+    if (isErrno(error, 'EACCES', 'ENOTDIR', 'ELOOP', 'ENOENT')) return
+    throw error
+  }
+  try {
+    const { uid, mode } = fstatSync(fd)
+    if (uid !== process.geteuid?.() || (mode & 0o777) !== 0o700) return
+    if (!tryLock(fd, 'exclusive')) return
+    emptyFolder(fd)
+    rmdirSync(path)
+  } catch (error) {
+    // A read-only filesystem, or a sticky folder of another user: it has to stay.
+    if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM', 'ENOENT')) throw error
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
  * A private folder (0700) in which entries are made before they get their place.
  *
- * It is addressed through its descriptor, so nobody can put another in its stead.
- * Disposing removes it with all that is in it.
+ * It is addressed through its descriptor, so nobody can put another in its stead, and
+ * locked as long as it is used: one that is not was left behind. Disposing removes it with
+ * all that is in it.
  */
 export class WorkFolder implements Disposable {
   readonly #parent: number
@@ -37,13 +75,17 @@ export class WorkFolder implements Disposable {
   #count = 0
   #closed = false
 
-  /** Makes one in a folder, which need not stay open; throws the system's error. */
+  /**
+   * Makes one in a folder, which need not stay open, having removed abandoned ones; throws
+   * the system's error.
+   */
   constructor(parent: number) {
-    this.#name = prefix + randomBytes(8).toString('hex')
-    this.#parent = openSync(`/proc/self/fd/${parent}`, constants.O_RDONLY)
+    this.#parent = openSync(inProc(parent), constants.O_RDONLY)
     try {
-      mkdirSync(this.#path, { mode: 0o700 })
-      this.#fd = openSync(this.#path, folderFlags)
+      removeAbandoned(this.#parent)
+      const { name, fd } = makeLocked(this.#parent)
+      this.#name = name
+      this.#fd = fd
     } catch (error) {
       closeSync(this.#parent)
       throw error
@@ -84,8 +126,48 @@ export class WorkFolder implements Disposable {
   }
 
   get #path(): string {
-    return `/proc/self/fd/${this.#parent}/${this.#name}`
+    return inProc(this.#parent, this.#name)
   }
+}
+
+function makeLocked(parent: number): { name: string; fd: number } {
+  for (;;) {
+    const name = prefix + randomBytes(8).toString('hex')
+    const path = inProc(parent, name)
+    mkdirSync(path, { mode: 0o700 })
+    const fd = findLocked(path)
+    if (fd !== undefined) return { name, fd }
+  }
+}
+
+// Undefined when another took it for abandoned before it was locked.
+function findLocked(path: string): number | undefined {
+  let fd: number
+  try {
+    fd = openSync(path, folderFlags)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+  if (!hasNativeCalls()) return fd
+  try {
+    if (tryLock(fd, 'exclusive') && isStillThere(path, fd)) return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+  closeSync(fd)
+  return undefined
+}
+
+function isStillThere(path: string, fd: number): boolean {
+  const there = statSync(path, { bigint: true, throwIfNoEntry: false })
+  const open = fstatSync(fd, { bigint: true })
+  return there?.ino === open.ino && there.dev === open.dev
+}
+
+function inProc(folder: number, name = '.'): string {
+  return `/proc/self/fd/${folder}/${name}`
 }
 
 // The folder around it may hand down a group, the set-gid bit and access lists; then what
