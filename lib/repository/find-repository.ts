@@ -1,8 +1,9 @@
-import { lstatSync, readFileSync, type Stats } from 'node:fs'
+import { lstatSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { AccessRefusedError, InvalidRepositoryError } from '../errors.js'
 import { isErrno } from '../system/errno.js'
 import { decodeConfig, type RepositoryConfig, version1Config } from './config.js'
+import { readRepositoryFile } from './repository-file.js'
 import { repositoryPaths } from './repository-paths.js'
 import { named } from './system-failure.js'
 
@@ -15,9 +16,8 @@ import { named } from './system-failure.js'
 export function findRepositoryConfig(root: string): RepositoryConfig | undefined {
   const paths = repositoryPaths(root)
   try {
-    if (findStat(paths.config)?.isFile() === true) {
-      return decodeConfig(readFileSync(paths.config), paths.config)
-    }
+    const config = readRepositoryFile(paths.config)
+    if (config !== undefined) return decodeConfig(config, paths.config)
     const isVersion1 = [paths.objects, paths.tags].every(
       folder => findStat(folder)?.isDirectory() === true,
     )

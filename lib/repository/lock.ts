@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LockBusyError } from '../errors.js'
 import { isErrno } from '../system/errno.js'
 import { tryLock, unlock } from '../system/flock.js'
+import { openRepositoryFile } from './repository-file.js'
 import type { RepositoryPaths } from './repository-paths.js'
 import { named } from './system-failure.js'
 
@@ -158,16 +159,16 @@ function openRoot(root: string): number {
 }
 
 function openGate(path: string, mode: LockMode): number | undefined {
-  const { O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants
+  const { O_CREAT, O_RDONLY, O_RDWR } = constants
   try {
-    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+    return openRepositoryFile(path, O_RDWR | O_CREAT)
   } catch (error) {
     if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS') || mode === 'exclusive') {
       throw named(error, 'open the gate', path)
     }
   }
   try {
-    return openSync(path, O_RDONLY | O_NOFOLLOW)
+    return openRepositoryFile(path, O_RDONLY)
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'EACCES', 'EPERM')) return undefined
     throw error

@@ -9,7 +9,7 @@ import type { RepositoryConfig } from './config.js'
 import { findRepositoryConfig } from './find-repository.js'
 import { Repository } from './repository.js'
 import { repositoryPaths } from './repository-paths.js'
-import { named } from './system-failure.js'
+import { named, naming } from './system-failure.js'
 
 /** How a repository is opened. */
 export type OpenOptions = {
@@ -39,7 +39,9 @@ export async function openRepository(
   const repository = new Repository(
     paths,
     config,
-    await openStore(paths.root, config),
+    await naming('open repository', paths.root, async () =>
+      openStore(paths.root, config),
+    ),
     calls,
   )
   if (access === 'write') await repository.sweep()

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   CairnError,
@@ -7,12 +6,12 @@ import {
   RemoteExistsError,
   RemoteNotFoundError,
 } from '../errors.js'
-import { isErrno } from '../system/errno.js'
 import type { FileCalls } from '../system/file-calls.js'
 import { encodeCanonicalJson } from './canonical-json.js'
 import { ensureFolder, replaceFile } from './durable-file.js'
 import { type LockOptions, withLock } from './lock.js'
 import { parseRemoteUrl } from './remote-url.js'
+import { readRepositoryFile } from './repository-file.js'
 import type { RepositoryPaths } from './repository-paths.js'
 import { replacementName } from './stale-temp.js'
 import { named, naming } from './system-failure.js'
@@ -137,9 +136,8 @@ function asObject(value: unknown): Record<string, unknown> {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return readRepositoryFile(path)?.toString('utf8')
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
     throw named(error, 'read', path)
   }
 }

@@ -8,6 +8,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  unlinkSync,
   writeSync,
 } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -17,6 +18,7 @@ import { tryLock } from '../system/flock.js'
 import { encodeCanonicalJson } from './canonical-json.js'
 import { readTextNames } from './folder-names.js'
 import { type LockOptions, waitFor } from './lock.js'
+import { irregularFile, openRepositoryFile } from './repository-file.js'
 import type { RepositoryPaths } from './repository-paths.js'
 import { naming } from './system-failure.js'
 
@@ -44,7 +46,7 @@ export type FoundSession = {
 }
 
 const counterBytes = 17
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants
+const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = constants
 
 /**
  * The sessions of a repository: `ROOT/sessions/<number>`, each locked by the process that
@@ -129,7 +131,7 @@ export class SessionRegistry {
     return naming(doing, this.#paths.root, async () => {
       makeFolder(this.#paths.sessions, 0o700)
       makeFolder(this.#paths.temp, 0o755)
-      const counter = openSync(this.#counterPath, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+      const counter = openRepositoryFile(this.#counterPath, O_RDWR | O_CREAT)
       try {
         const awaited = { path: this.#counterPath, what: 'session lock' }
         await waitFor(() => tryLock(counter, 'exclusive'), awaited, options)
@@ -144,7 +146,7 @@ export class SessionRegistry {
     const path = this.#path(number)
     const folder = this.folder(number)
     const unborn = join(this.#paths.sessions, 'unborn')
-    rmSync(unborn, { force: true })
+    removeUnborn(unborn)
     const fd = openSync(unborn, O_RDWR | O_CREAT | O_EXCL, 0o600)
     let open = true
     const end = async (): Promise<void> => {
@@ -212,7 +214,7 @@ export class SessionRegistry {
 
   #openIfThere(number: number): number | undefined {
     try {
-      return openSync(this.#path(number), O_RDONLY | O_NOFOLLOW)
+      return openRepositoryFile(this.#path(number), O_RDONLY)
     } catch (error) {
       if (isErrno(error, 'ENOENT')) return undefined
       throw error
@@ -244,6 +246,16 @@ function makeFolder(path: string, mode: number): void {
     mkdirSync(path, mode)
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error
+  }
+}
+
+// What a session that was stopped at its birth left, or anything else but a folder.
+function removeUnborn(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (isErrno(error, 'EISDIR')) throw irregularFile(path, 'a folder')
+    if (!isErrno(error, 'ENOENT')) throw error
   }
 }
 

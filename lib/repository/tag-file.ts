@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, readSync } from 'node:fs'
 import { InvalidObjectError, InvalidTagFileError } from '../errors.js'
 import {
   type Descriptor,
@@ -6,6 +6,7 @@ import {
   maxDescriptorBytes,
 } from '../object/descriptor.js'
 import { isErrno } from '../system/errno.js'
+import { openRegularFile } from '../system/regular-file.js'
 import { named } from './system-failure.js'
 
 /** What a tag file says, and when it was written. */
@@ -14,9 +15,6 @@ export type TagFile = {
   /** Nanoseconds since 1970-01-01 UTC. */
   readonly modified: bigint
 }
-
-// A fifo, or a link to one, must not make the reader wait or read elsewhere.
-const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
  * Reads a tag file (format section 2.6); undefined when there is none.
@@ -29,7 +27,6 @@ export function readTagFile(path: string): TagFile | undefined {
   if (fd === undefined) return undefined
   try {
     const stat = fstatSync(fd, { bigint: true })
-    if (!stat.isFile()) throw invalidTagFile(path, 'it is no regular file')
     const bytes = Buffer.alloc(maxDescriptorBytes + 1)
     const length = readSync(fd, bytes, 0, bytes.length, 0)
     return {
@@ -43,14 +40,14 @@ export function readTagFile(path: string): TagFile | undefined {
 
 function openTagFile(path: string): number | undefined {
   try {
-    return openSync(path, flags)
+    return openRegularFile(path, constants.O_RDONLY, found => {
+      const expected = 'a regular file'
+      const facts = { path, expected, found }
+      const message = `invalid tag file ${path}: expected ${expected}, found ${found}`
+      return new InvalidTagFileError(message, facts)
+    })
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
-    if (isErrno(error, 'ELOOP')) throw invalidTagFile(path, 'it is a symbolic link')
-    // A socket or a device without a driver.
-    if (isErrno(error, 'ENXIO', 'ENODEV')) {
-      throw invalidTagFile(path, 'it is no regular file')
-    }
     throw named(error, 'read tag file', path)
   }
 }
@@ -60,19 +57,7 @@ function decode(path: string, bytes: Buffer): Descriptor {
     return decodeDescriptor(bytes)
   } catch (error) {
     if (!(error instanceof InvalidObjectError)) throw error
-    throw invalidTagFile(path, error.message, error)
+    const message = `invalid tag file ${path}: ${error.message}`
+    throw new InvalidTagFileError(message, { path }, { cause: error })
   }
-}
-
-/** Makes the error for a tag file, or its log, that cannot be read as one. */
-function invalidTagFile(
-  path: string,
-  problem: string,
-  cause?: unknown,
-): InvalidTagFileError {
-  return new InvalidTagFileError(
-    `invalid tag file ${path}: ${problem}`,
-    { path },
-    cause === undefined ? undefined : { cause },
-  )
 }

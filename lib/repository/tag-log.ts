@@ -1,9 +1,10 @@
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { InvalidObjectError, InvalidTagFileError } from '../errors.js'
 import { isErrno } from '../system/errno.js'
 import type { FileCalls } from '../system/file-calls.js'
 import { appendRecords, type RecordLogEnd, readRecords } from '../system/record-log.js'
+import { checkRegular, openRegularFile, type Refusal } from '../system/regular-file.js'
 import { syncPath } from './durable-file.js'
 import { named } from './system-failure.js'
 import {
@@ -54,7 +55,7 @@ export class TagLogWriter implements AsyncDisposable {
 
   /** Opens a log, which is made when there is none; its folder exists. */
   static open(path: string, calls: FileCalls): TagLogWriter {
-    const fd = calls.openLog(path)
+    const fd = checkRegular(path, () => calls.openLog(path), irregular(path))
     try {
       return new TagLogWriter(path, fd, calls)
     } catch (error) {
@@ -106,13 +107,21 @@ function decode(path: string, body: Buffer): TagLogRecord {
 }
 
 function openForReading(path: string): number | undefined {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   try {
-    return openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    return openRegularFile(path, constants.O_RDONLY, irregular(path))
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     throw named(error, 'read tag log', path)
   }
+}
+
+function irregular(path: string): Refusal {
+  const expected = 'a regular file'
+  return found =>
+    new InvalidTagFileError(
+      `invalid tag log ${path}: expected ${expected}, found ${found}`,
+      { path, expected, found },
+    )
 }
 
 function damaged(path: string, problem: string, cause?: unknown): InvalidTagFileError {

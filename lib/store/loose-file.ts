@@ -3,7 +3,6 @@ import {
   constants,
   fstatSync,
   lstatSync,
-  openSync,
   read,
   readSync,
   type Stats,
@@ -15,11 +14,10 @@ import { createObjectDigester, digestObject } from '../object/digester.js'
 import { type ObjectType, parseObjectType } from '../object/object-type.js'
 import { maxMetadataBytes } from '../object/received-object.js'
 import { isErrno } from '../system/errno.js'
+import { openRegularFile } from '../system/regular-file.js'
 import { cutRange, maxChunkBytes } from './byte-range.js'
 import type { ByteRange, ObjectInfo, ObjectStream, WholeObject } from './object-store.js'
 
-// Not blocking: a fifo at an object's place must not hold up its reader.
-const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const readAsync = promisify(read)
 
 // Reading fewer bytes in another thread costs more than waiting for them.
@@ -51,9 +49,10 @@ export function findObjectFile(path: string): ObjectInfo | undefined {
   if (!isObjectFile(path)) return undefined
   let fd: number
   try {
-    fd = openSync(path, flags)
+    fd = openRegularFile(path, constants.O_RDONLY, found => new IrregularError(found))
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ELOOP')) return undefined
+    const isGone = error instanceof IrregularError || isErrno(error, 'ENOENT')
+    if (isGone) return undefined
     throw error
   }
   try {
@@ -193,7 +192,6 @@ function openObjectFile(place: LoosePlace): ObjectInfo & { fd: number } {
   const fd = openPlace(place)
   try {
     const stats = fstatSync(fd)
-    if (!stats.isFile()) throw corrupt(place, 'a regular file', 'another kind of file')
     const byte = readTypeByte(fd)
     if (byte === undefined) throw corrupt(place, 'a type byte', 'an empty file')
     if (byte > maxTypeByte) throw corrupt(place, 'a type byte of 0 to 3', String(byte))
@@ -207,16 +205,19 @@ function openObjectFile(place: LoosePlace): ObjectInfo & { fd: number } {
 function openPlace(place: LoosePlace): number {
   const { digest, path } = place
   try {
-    return openSync(path, flags)
+    return openRegularFile(path, constants.O_RDONLY, found =>
+      corrupt(place, 'a regular file', found),
+    )
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) {
       throw new ObjectNotFoundError(`no object ${digest}`, { digest })
     }
-    if (isErrno(error, 'ELOOP')) throw corrupt(place, 'a regular file', 'a symlink')
-    if (isErrno(error, 'ENXIO')) throw corrupt(place, 'a regular file', 'a socket')
     throw error
   }
 }
+
+// Never leaves this file: what is no regular file counts as absent.
+class IrregularError extends Error {}
 
 function readTypeByte(fd: number): number | undefined {
   const byte = Buffer.alloc(1)

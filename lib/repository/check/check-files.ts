@@ -1,11 +1,13 @@
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { CairnError } from '../../errors.js'
+import { CairnError, InvalidRepositoryError } from '../../errors.js'
 import { findDigest } from '../../object/digest.js'
 import { escapeBytes } from '../../object/escape.js'
 import { findTagName } from '../../object/tag-name.js'
-import { readFolderNames } from '../folder-names.js'
+import { findIrregular } from '../../system/regular-file.js'
+import { readFolderNames, readTextNames } from '../folder-names.js'
 import type { RepositoryPaths } from '../repository-paths.js'
-import type { SessionRegistry } from '../session-registry.js'
+import type { FoundSession, SessionRegistry } from '../session-registry.js'
 import { listStrayTempFiles } from '../stale-temp.js'
 import type { TagStore } from '../tag-store.js'
 import { type Finding, findingOf } from './finding.js'
@@ -29,12 +31,39 @@ export async function* checkReferences(
   }
 }
 
+/** Finds what is no regular file, or no folder, where a repository has one. */
+export function* checkKinds(paths: RepositoryPaths): Generator<Finding, void> {
+  const { root, tags, tagLogs, mounts, sessions, temp } = paths
+  const packs = join(root, 'packs')
+  for (const folder of [tags, tagLogs, mounts, sessions, temp, packs]) {
+    const stats = lstatSync(folder, { throwIfNoEntry: false })
+    if (stats?.isDirectory() === false) {
+      yield irregular(folder, 'a folder', findIrregular(folder) ?? 'a regular file')
+    }
+  }
+  const names = ['config', 'gate', 'gc.lock', 'reserve', 'remotes.json']
+  const files = names.map(name => join(root, name))
+  for (const folder of [tags, tagLogs, mounts, sessions, packs]) {
+    if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) continue
+    files.push(...readTextNames(folder).map(name => join(folder, name)))
+  }
+  for (const file of files) {
+    const found = findIrregular(file)
+    if (found !== undefined) yield irregular(file, 'a regular file', found)
+  }
+}
+
+function irregular(where: string, expected: string, found: string): Finding {
+  const message = `expected ${expected}, found ${found}`
+  return { severity: 'error', kind: 'irregular-file', where, message, expected, found }
+}
+
 /** Finds what dead sessions and stopped programs left behind. */
 export function* checkLeftovers(
   paths: RepositoryPaths,
   sessions: SessionRegistry,
 ): Generator<Finding, void> {
-  for (const { number, state } of sessions.list()) {
+  for (const { number, state } of readable(sessions)) {
     if (state === 'live') continue
     yield {
       severity: 'notice',
@@ -50,6 +79,16 @@ export function* checkLeftovers(
       where: path,
       message: 'a temporary file: in use, or left behind by a stopped program',
     }
+  }
+}
+
+// What lies there and is no session's file was told by checkKinds.
+function readable(sessions: SessionRegistry): FoundSession[] {
+  try {
+    return sessions.list()
+  } catch (error) {
+    if (error instanceof InvalidRepositoryError) return []
+    throw error
   }
 }
 

@@ -9,7 +9,7 @@ import { resolveRef } from '../resolve-ref.js'
 import { rootsOfLog } from '../roots.js'
 import type { SessionRegistry } from '../session-registry.js'
 import type { TagStore } from '../tag-store.js'
-import { checkLeftovers, checkReferences } from './check-files.js'
+import { checkKinds, checkLeftovers, checkReferences } from './check-files.js'
 import { type Finding, findingOf } from './finding.js'
 import { ObjectCheck, type ObjectCheckOptions } from './object-check.js'
 
@@ -42,6 +42,7 @@ export async function* checkRepository(
 ): AsyncGenerator<Finding, void> {
   const check = new ObjectCheck(rooms.objects, options)
   if (refs === undefined) {
+    yield* checkKinds(rooms.paths)
     yield* checkReferences(rooms.paths, rooms.tags)
     yield* checkRoots(rooms, check)
   } else {

@@ -18,6 +18,7 @@ export type FindingKind =
   | 'tag-file'
   | 'tag-log'
   | 'foreign-file'
+  | 'irregular-file'
   | 'dead-session'
   | 'temp-file'
 

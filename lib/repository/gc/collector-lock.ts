@@ -1,7 +1,8 @@
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { tryLock } from '../../system/flock.js'
 import { type LockOptions, waitFor } from '../lock.js'
+import { openRepositoryFile } from '../repository-file.js'
 import { named } from '../system-failure.js'
 
 /**
@@ -13,8 +14,8 @@ export async function lockCollector(
   options: LockOptions = {},
 ): Promise<Disposable> {
   const path = join(root, 'gc.lock')
-  const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants
-  const fd = openLock(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+  const { O_CREAT, O_RDWR } = constants
+  const fd = openLock(path, O_RDWR | O_CREAT)
   try {
     const awaited = { path, what: 'garbage collector lock' }
     await waitFor(() => tryLock(fd, 'exclusive'), awaited, options)
@@ -33,7 +34,7 @@ export async function lockCollector(
 
 function openLock(path: string, flags: number): number {
   try {
-    return openSync(path, flags, 0o600)
+    return openRepositoryFile(path, flags)
   } catch (error) {
     throw named(error, 'lock', path)
   }

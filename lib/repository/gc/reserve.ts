@@ -1,8 +1,9 @@
-import { closeSync, constants, fsyncSync, lstatSync, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, lstatSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { StorageFullError } from '../../errors.js'
 import { allocate } from '../../system/allocate.js'
 import { isErrno } from '../../system/errno.js'
+import { openRepositoryFile } from '../repository-file.js'
 import type { SizedPack } from './pack-sizes.js'
 
 const mebibyte = 1024 * 1024
@@ -44,9 +45,9 @@ export class Reserve {
     if (size >= largest / 2) return
     const wanted = fitting(packs)
     if (size >= wanted / 2) return
-    const { O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
+    const { O_CREAT, O_WRONLY } = constants
     let isMade = false
-    const fd = openSync(this.#path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600)
+    const fd = openRepositoryFile(this.#path, O_WRONLY | O_CREAT)
     try {
       isMade = allocate(fd, wanted)
       if (isMade) fsyncSync(fd)

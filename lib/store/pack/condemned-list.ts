@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, readFileSync } from 'node:fs'
+import { closeSync, readFileSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { InvalidObjectError } from '../../errors.js'
+import { openPackPart } from './pack-part.js'
 
 /*
  * What a garbage collector has condemned, in `packs/condemned`: replaced by rename.
@@ -186,7 +187,7 @@ export const noneCondemned = new CondemnedList([])
 
 /** Reads a list; throws InvalidObjectError, or the system's error when there is none. */
 export function readCondemnedList(path: string): CondemnedList {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  const fd = openPackPart(path, 'list of condemned objects')
   try {
     return CondemnedList.decode(readFileSync(fd), path)
   } finally {

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { InvalidObjectError } from '../../errors.js'
 import { type Digest, digestBytes } from '../../object/digest.js'
@@ -12,6 +12,7 @@ import {
   rowBytes,
   SortedTables,
 } from './pack-index.js'
+import { openPackPart } from './pack-part.js'
 
 /*
  * The merged index of many packs: derived from their trailers, replaced by rename.
@@ -65,7 +66,7 @@ export class MultiIndex implements Disposable {
     const stat = fstatSync(fd)
     this.#bytes = stat.size
     this.identity = identityOf(stat)
-    if (!stat.isFile() || stat.size < multiHeaderBytes + footerBytes) {
+    if (stat.size < multiHeaderBytes + footerBytes) {
       throw this.#invalid('it is too small')
     }
     this.#footer = decodeFooter(
@@ -88,7 +89,7 @@ export class MultiIndex implements Disposable {
 
   /** Opens a merged index; throws InvalidObjectError for what is none. */
   static open(path: string): MultiIndex {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    const fd = openPackPart(path, 'merged index')
     try {
       return new MultiIndex(path, fd)
     } catch (error) {

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { CorruptObjectError, InvalidObjectError } from '../../errors.js'
@@ -13,6 +13,7 @@ import {
   roomFor,
   type TrailerReader,
 } from './pack-index.js'
+import { openPackPart } from './pack-part.js'
 import { areCodedSizes, decodeSegmentHeader, segmentHeaderBytes } from './segment.js'
 
 // A trailer up to this size is read whole and held against its checksum when opened.
@@ -53,8 +54,7 @@ export class PackFile {
 
   /** Opens a sealed pack; throws InvalidObjectError for what is none. */
   static open(path: string): PackFile {
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-    const fd = openSync(path, flags)
+    const fd = openPackPart(path, 'pack')
     try {
       return new PackFile(path, fd)
     } catch (error) {
@@ -189,7 +189,7 @@ export class PackFile {
 
   #checkHeader(): void {
     const least = packHeaderBytes + segmentHeaderBytes + footerBytes
-    if (!fstatSync(this.#fd).isFile() || this.bytes < least) {
+    if (this.bytes < least) {
       throw this.#invalid('it is too small')
     }
     const header = this.read(0, packHeaderBytes)
