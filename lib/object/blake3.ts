@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type * as NativeModule from '@napi-rs/blake-hash'
-import { blake3 as pureBlake3 } from '@noble/hashes/blake3.js'
+import type * as PureModule from '@noble/hashes/blake3.js'
 import type * as WasmModule from 'blake3'
 
 /** A hash in progress. */
@@ -25,7 +25,7 @@ const require = createRequire(import.meta.url)
 export function findBlake3(
   name: Blake3Implementation['name'],
 ): Blake3Implementation | undefined {
-  if (name === 'pure') return pure()
+  if (name === 'pure') return loadPure()
   try {
     return name === 'native'
       ? native(require('@napi-rs/blake-hash') as typeof NativeModule)
@@ -38,7 +38,12 @@ export function findBlake3(
 
 /** Loads the fastest implementation that this platform has. */
 export function loadBlake3(): Blake3Implementation {
-  return findBlake3('native') ?? findBlake3('wasm') ?? pure()
+  return findBlake3('native') ?? findBlake3('wasm') ?? loadPure()
+}
+
+// Only where it is needed: loading it takes longer than hashing a small tree.
+function loadPure(): Blake3Implementation {
+  return pure(require('@noble/hashes/blake3.js') as typeof PureModule)
 }
 
 // A lone byte in front makes the hasher take all that follows off its fast path, so up to
@@ -84,20 +89,15 @@ function wasm({ createHash }: typeof WasmModule): Blake3Implementation {
   return { name: 'wasm', start, hash: (first, rest) => hashWhole(start(), first, rest) }
 }
 
-function pure(): Blake3Implementation {
-  return {
-    name: 'pure',
-    start: startPure,
-    hash: (first, rest) => hashWhole(startPure(), first, rest),
+function pure({ blake3 }: typeof PureModule): Blake3Implementation {
+  const start = (): Hash => {
+    const hasher = blake3.create({})
+    return {
+      update: bytes => void hasher.update(bytes),
+      digest: () => asBuffer(hasher.digest()).toString('hex'),
+    }
   }
-}
-
-function startPure(): Hash {
-  const hasher = pureBlake3.create({})
-  return {
-    update: bytes => void hasher.update(bytes),
-    digest: () => asBuffer(hasher.digest()).toString('hex'),
-  }
+  return { name: 'pure', start, hash: (first, rest) => hashWhole(start(), first, rest) }
 }
 
 function hashWhole(hash: Hash, first: number, rest: Uint8Array): string {

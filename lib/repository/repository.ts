@@ -1,6 +1,6 @@
 import type { ObjectStore } from '../store/object-store.js'
 import type { FileCalls } from '../system/file-calls.js'
-import { type CheckOptions, checkRepository } from './check/check-repository.js'
+import type { CheckOptions } from './check/check-repository.js'
 import type { Finding } from './check/finding.js'
 import type { RepositoryConfig } from './config.js'
 import type { GcOptions, GcReport } from './gc/gc-report.js'
@@ -147,10 +147,11 @@ export class Repository implements Disposable {
    * Checks tags, logs, mounts, and every object that they lead to, and yields what is
    * wrong; see checkRepository.
    */
-  check(options: CheckOptions = {}): AsyncIterable<Finding> {
+  async *check(options: CheckOptions = {}): AsyncGenerator<Finding> {
+    const { checkRepository } = await import('./check/check-repository.js')
     const { objects, tags, mounts } = this
     const rooms = { paths: this.#paths, objects, tags, mounts, sessions: this.#sessions }
-    return checkRepository(rooms, options)
+    yield* checkRepository(rooms, options)
   }
 
   /**
