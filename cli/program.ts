@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { InvalidArgumentError } from '../lib/errors.js'
 import type { Start } from './context.js'
+import { defineBundleCommands } from './definitions/bundle.js'
 import { defineMaintenanceCommands } from './definitions/maintenance.js'
 import { defineOtherCommands } from './definitions/other.js'
 import { defineRemoteCommands } from './definitions/remote.js'
@@ -34,6 +35,7 @@ export function createProgram(version: string, start: Start): Command {
   defineTreeCommands(program, start)
   defineTagCommands(program, start)
   defineRemoteCommands(program, start)
+  defineBundleCommands(program, start)
   defineOtherCommands(program, start)
   return program
 }

@@ -137,8 +137,22 @@ export {
   parseTagName,
   type TagName,
 } from './object/tag-name.js'
+export {
+  readBundleFile,
+  writeBundleFile,
+} from './remote/bundle-file.js'
+export {
+  type CreateBundleOptions,
+  createBundle,
+  type NewBundle,
+} from './remote/create-bundle.js'
 export { DescriptorQueue } from './remote/descriptor-queue.js'
 export { DescriptorStack } from './remote/descriptor-stack.js'
+export {
+  type ImportBundleOptions,
+  type ImportedBundle,
+  importBundle,
+} from './remote/import-bundle.js'
 export { type Patience } from './remote/peer-watch.js'
 export {
   type ProgressCount,

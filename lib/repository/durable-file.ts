@@ -26,6 +26,31 @@ export async function replaceFile(
   await syncPath(dirname(path), calls)
 }
 
+/**
+ * Puts what a stream gives in place of a file, durably, or leaves the old one; as
+ * replaceFile.
+ */
+export async function replaceFileWith(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  { temporary, calls }: { temporary: string; calls: FileCalls },
+): Promise<void> {
+  const fd = calls.create(temporary)
+  try {
+    try {
+      for await (const chunk of chunks) writeFully(calls, fd, chunk)
+      await calls.sync(fd)
+    } finally {
+      calls.close(fd)
+    }
+    calls.rename(temporary, path)
+  } catch (error) {
+    discard(temporary, calls)
+    throw error
+  }
+  await syncPath(dirname(path), calls)
+}
+
 /** Makes a new file and syncs its bytes, not its name. */
 export async function writeNewFile(
   path: string,

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { findAlgorithmByName } from '../../lib/object/algorithm.js'
 import type { Descriptor } from '../../lib/object/descriptor.js'
+import type { Compression } from '../../lib/repository/compression.js'
 import { initRepository } from '../../lib/repository/init.js'
 import type { Repository } from '../../lib/repository/repository.js'
 import type { StoreSession } from '../../lib/store/object-store.js'
@@ -8,10 +9,13 @@ import { putApplication, putDirectory, putHeader } from '../../lib/store/typed-o
 import { plainHeader, putFile } from './sample-tree.js'
 
 /** Makes an empty repository that keeps its objects in packs, at `folder/repository`. */
-export async function makePackedRepository(folder: string): Promise<Repository> {
+export async function makePackedRepository(
+  folder: string,
+  compression: Compression = 'none',
+): Promise<Repository> {
   const algorithm = findAlgorithmByName('blake3')
   if (algorithm === undefined) throw new Error('no algorithm blake3')
-  const choices = { algorithm, layout: 'pack', compression: 'none' } as const
+  const choices = { algorithm, layout: 'pack', compression } as const
   return initRepository(join(folder, 'repository'), choices)
 }
 

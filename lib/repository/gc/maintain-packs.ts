@@ -35,9 +35,8 @@ export async function maintainPacks(
   folder.refresh()
   new Reserve(rooms.paths.root).ensure(packSizes(folder.path))
   if (!needsMerge(folder.path) && !needsMultiIndex(folder) && !isStale(folder)) return
-  const lock = await findCollectorLock(rooms.paths.root)
+  using lock = await findCollectorLock(rooms.paths.root)
   if (lock === undefined) return
-  using _held = lock
   const signal = AbortSignal.timeout(patienceMs)
   await mergePacks(rooms, { signal })
   folder.refresh()
