@@ -1,7 +1,8 @@
+import { splitDevice } from '../lib/object/device-number.js'
 import { escapeBytes } from '../lib/object/escape.js'
 import type { TreeEntry } from '../lib/tree/list.js'
 import type { JsonValue } from './json.js'
-import { formatPermissions, splitDevice } from './mode-text.js'
+import { formatPermissions } from './mode-text.js'
 
 /** The members that describe an entry of a tree in every document, its path apart. */
 export function describeEntry(entry: TreeEntry): { readonly [key: string]: JsonValue } {

@@ -37,14 +37,3 @@ export function formatMode(kind: EntryKind, mode: number): string {
 export function formatPermissions(mode: number): string {
   return permissionsOf(mode).toString(8).padStart(4, '0')
 }
-
-/** Major and minor number of a device (format section 2.1). */
-export function splitDevice(rdev: number): {
-  readonly major: number
-  readonly minor: number
-} {
-  return {
-    major: (rdev >>> 8) & 0xfff,
-    minor: ((rdev & 0xff) | ((rdev >>> 12) & 0xfff00)) >>> 0,
-  }
-}

@@ -1,13 +1,14 @@
 import { type Application } from '../lib/object/application.js'
 import type { ApplicationConfig } from '../lib/object/application-config.js'
 import type { Descriptor } from '../lib/object/descriptor.js'
+import { splitDevice } from '../lib/object/device-number.js'
 import type { Directory } from '../lib/object/directory.js'
 import { escapeBytes } from '../lib/object/escape.js'
 import { type Header, kindOfHeader } from '../lib/object/header.js'
 import type { ObjectReader } from '../lib/store/object-store.js'
 import { getApplication, getDirectory, getHeader } from '../lib/store/typed-object.js'
 import type { JsonValue } from './json.js'
-import { formatMode, formatPermissions, splitDevice } from './mode-text.js'
+import { formatMode, formatPermissions } from './mode-text.js'
 import { counted } from './text.js'
 
 /** What there is to say about an object: for programs, and as rows of a table. */

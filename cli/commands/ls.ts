@@ -1,10 +1,11 @@
+import { splitDevice } from '../../lib/object/device-number.js'
 import { escapeBytes } from '../../lib/object/escape.js'
 import { listTree, type TreeEntry } from '../../lib/tree/list.js'
 import { resolveTreePath } from '../../lib/tree/tree-path.js'
 import { resolveApplication } from '../application-ref.js'
 import type { CommandContext } from '../context.js'
 import { describeEntry } from '../entry-document.js'
-import { formatMode, splitDevice } from '../mode-text.js'
+import { formatMode } from '../mode-text.js'
 import type { Row } from '../output.js'
 import { splitRefPath } from '../ref-path.js'
 

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { formatMode, formatPermissions, splitDevice } from '../../cli/mode-text.js'
+import { formatMode, formatPermissions } from '../../cli/mode-text.js'
+import { splitDevice } from '../../lib/object/device-number.js'
 import { modeOf } from '../../lib/object/file-mode.js'
 
 function shown(...args: Parameters<typeof modeOf>) {
