@@ -3,11 +3,11 @@ import {
   type CheckoutReport,
   checkout as checkoutTree,
 } from '../../lib/tree/checkout/checkout.js'
-import type { LeftOut } from '../../lib/tree/checkout/left-out.js'
 import { parseOwnerMap } from '../../lib/tree/checkout/owner-map.js'
 import { resolveApplication } from '../application-ref.js'
 import type { CommandContext } from '../context.js'
 import { refuseRepositoryAt } from '../destination-apart.js'
+import { describeLeftOut, leftOutMembers } from '../left-out.js'
 import { parseInteger } from '../parse-number.js'
 import { type RefPath, splitRefPath } from '../ref-path.js'
 import { counted, formatBytes } from '../text.js'
@@ -28,7 +28,7 @@ export async function checkout(
   const { output } = context
   const { application, report } = await checkoutTo(context, from, place.dir, flags)
   for (const leftOut of report.leftOut) {
-    output.warn(`left out ${describe(leftOut, output.mode.verbose ? undefined : 3)}`)
+    output.warn(`left out ${describeLeftOut(leftOut, output.mode)}`)
   }
   const { entries, files, bytes } = report
   output.note(
@@ -43,11 +43,7 @@ export async function checkout(
       entries,
       files,
       bytes,
-      leftOut: report.leftOut.map(({ kind, count, paths }) => ({
-        kind,
-        count,
-        paths: paths.map(escapeBytes),
-      })),
+      leftOut: leftOutMembers(report.leftOut),
     },
     '',
   )
@@ -82,12 +78,4 @@ async function checkoutTo(
     signal: context.signal,
   })
   return { application, report }
-}
-
-function describe({ kind, count, paths }: LeftOut, most: number | undefined): string {
-  const shown = paths
-    .slice(0, most)
-    .map(path => (path.length === 0 ? '/' : escapeBytes(path)))
-  const more = count > shown.length ? ', …' : ''
-  return `${kind} ${counted(count, 'time')}: ${shown.join(', ')}${more}`
 }

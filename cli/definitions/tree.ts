@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { algorithms } from '../../lib/object/algorithm.js'
+import { collect } from '../collect.js'
 import type { CheckoutFlags } from '../commands/checkout.js'
 import type { ListFlags } from '../commands/ls.js'
 import type { RehashFlags } from '../commands/rehash.js'
@@ -191,8 +192,4 @@ function defineDiff(program: Command, start: Start): void {
         await diff(context, ref, other)
       }),
     )
-}
-
-function collect(value: string, before: readonly string[] | undefined): string[] {
-  return [...(before ?? []), value]
 }

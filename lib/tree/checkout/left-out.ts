@@ -13,9 +13,9 @@ export type LeftOutKind =
   | 'security-xattr'
   | 'trusted-xattr'
 
-/** One kind of thing that a checkout left out. */
-export type LeftOut = {
-  readonly kind: LeftOutKind
+/** One kind of thing that was left out. */
+export type LeftOut<Kind extends string = LeftOutKind> = {
+  readonly kind: Kind
   /** How often. */
   readonly count: number
   /** Where, the first few times: paths inside the tree, empty for its root. */
@@ -24,18 +24,18 @@ export type LeftOut = {
 
 const shownPaths = 10
 
-/** Collects what a checkout leaves out; its memory is bounded. */
-export class LeftOutList {
-  readonly #kinds = new Map<LeftOutKind, { count: number; readonly paths: Buffer[] }>()
+/** Collects what is left out; its memory is bounded. */
+export class LeftOutList<Kind extends string = LeftOutKind> {
+  readonly #kinds = new Map<Kind, { count: number; readonly paths: Buffer[] }>()
 
-  add(kind: LeftOutKind, path: () => Buffer): void {
+  add(kind: Kind, path: () => Buffer): void {
     const known = this.#kinds.get(kind) ?? { count: 0, paths: [] }
     known.count++
     if (known.paths.length < shownPaths) known.paths.push(path())
     this.#kinds.set(kind, known)
   }
 
-  finish(): LeftOut[] {
+  finish(): LeftOut<Kind>[] {
     return [...this.#kinds].map(([kind, { count, paths }]) => ({ kind, count, paths }))
   }
 }
