@@ -38,6 +38,7 @@ export const errorCodes = {
   not_representable: { httpStatus: 422, exitCode: 9 },
   source_changed: { httpStatus: 409, exitCode: 9 },
   source_unreadable: { httpStatus: 409, exitCode: 9 },
+  invalid_archive: { httpStatus: 422, exitCode: 5 },
   destination_refused: { httpStatus: 409, exitCode: 9 },
   protocol_violation: { httpStatus: 400, exitCode: 7 },
   connection_lost: { httpStatus: 502, exitCode: 7 },

@@ -142,6 +142,11 @@ export class SourceUnreadableError extends CairnError {
   readonly code = 'source_unreadable'
 }
 
+/** A tar archive that is damaged, cut off, or says what no archive may say. */
+export class InvalidArchiveError extends CairnError {
+  readonly code = 'invalid_archive'
+}
+
 /** A destination folder that cannot or must not be written. */
 export class DestinationRefusedError extends CairnError {
   readonly code = 'destination_refused'
