@@ -44,6 +44,11 @@ export class Output {
     this.mode = mode
   }
 
+  /** Whether results appear on a terminal. */
+  get resultsAreShown(): boolean {
+    return this.#results.isTTY === true
+  }
+
   /** Prints a result: the document, or the text, which ends its own lines. */
   async result(document: JsonValue, text: string): Promise<void> {
     await this.write(this.mode.json ? `${formatJson(document)}\n` : text)

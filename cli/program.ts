@@ -7,6 +7,7 @@ import { defineOtherCommands } from './definitions/other.js'
 import { defineRemoteCommands } from './definitions/remote.js'
 import { defineRepositoryCommands } from './definitions/repository.js'
 import { defineTagCommands } from './definitions/tag.js'
+import { defineTarCommands } from './definitions/tar.js'
 import { defineTreeCommands } from './definitions/tree.js'
 
 /** Defines the command line; what a command does is loaded when it runs. */
@@ -33,6 +34,7 @@ export function createProgram(version: string, start: Start): Command {
   defineRepositoryCommands(program, start)
   defineMaintenanceCommands(program, start)
   defineTreeCommands(program, start)
+  defineTarCommands(program, start)
   defineTagCommands(program, start)
   defineRemoteCommands(program, start)
   defineBundleCommands(program, start)

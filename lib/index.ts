@@ -21,6 +21,7 @@ export {
   DestinationRefusedError,
   type ErrorFacts,
   IncompleteClosureError,
+  InvalidArchiveError,
   InvalidArgumentError,
   InvalidDigestError,
   InvalidObjectError,
@@ -322,6 +323,17 @@ export {
   type StoreStats,
   type WalkOptions,
 } from './tree/source/store-options.js'
+export {
+  exportTar,
+  type TarExportOptions,
+  type TarExportReport,
+  type TarProgress,
+} from './tree/tar/export-tar.js'
+export {
+  importTar,
+  type TarImportOptions,
+  type TarImportReport,
+} from './tree/tar/import-tar.js'
 export {
   resolveTreePath,
   type TreeNode,
