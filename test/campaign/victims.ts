@@ -1,0 +1,162 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findAlgorithmByName } from '../../lib/object/algorithm.js'
+import type { Digest } from '../../lib/object/digest.js'
+import type { StoreLayout } from '../../lib/repository/config.js'
+import { initRepository } from '../../lib/repository/init.js'
+import { openRepository } from '../../lib/repository/open.js'
+import { storeApplication } from '../../lib/tree/source/store-application.js'
+import { startServer } from '../support/run-cairn.js'
+
+// The commands that the campaigns kill, fail and cut the power of. A new one is one entry.
+
+/** A command, and the repository that it works on. */
+export type Victim = {
+  readonly name: string
+  /** Whether it counts on a journal, which keeps names in the order they were given. */
+  readonly needsOrderedNames?: true
+  /** Makes the repository at `root`, and what else is needed in `folder`. */
+  readonly prepare: (folder: string, root: string) => Promise<Scene>
+}
+
+/** A repository to run the command on; disposing ends what it needs. */
+type Scene = AsyncDisposable & {
+  /** Without the repository. */
+  readonly args: readonly string[]
+}
+
+/** Digest by tag: what somebody was told to be kept. */
+export type Tags = ReadonlyMap<string, Digest>
+
+export const victims: readonly Victim[] = [
+  {
+    name: 'store',
+    prepare: async (folder, root) => {
+      await initialize(root, 'pack')
+      await storeTree(root, makeTree(folder, 'old'), 'tree')
+      return scene(['store', makeTree(folder, 'new'), '-t', 'tree'])
+    },
+  },
+  {
+    name: 'store into many packs',
+    prepare: async (folder, root) => {
+      await initialize(root, 'pack')
+      for (let number = 0; number < 16; number++) {
+        await storeTree(root, makeTree(folder, `old-${number}`, 4), `tree-${number}`)
+      }
+      return scene(['store', makeTree(folder, 'new'), '-t', 'tree'])
+    },
+  },
+  {
+    name: 'store into loose objects',
+    needsOrderedNames: true,
+    prepare: async (folder, root) => {
+      await initialize(root, 'loose')
+      await storeTree(root, makeTree(folder, 'old', 6), 'tree')
+      return scene(['store', makeTree(folder, 'new', 12), '-t', 'tree'])
+    },
+  },
+  {
+    name: 'pull',
+    prepare: async (folder, root) => {
+      const far = join(folder, 'far')
+      await initialize(root, 'pack')
+      await initialize(far, 'pack')
+      const old = makeTree(folder, 'old')
+      await storeTree(root, old, 'tree')
+      await storeTree(far, makeTree(folder, 'new'), 'tree')
+      const server = await startServer(['--root', far, '--read-only'])
+      return {
+        args: ['pull', server.url, 'tree'],
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      }
+    },
+  },
+  {
+    name: 'gc',
+    prepare: async (folder, root) => {
+      await makeGarbage(folder, root, 'pack')
+      return scene(['gc', '--now', '--window', '0'])
+    },
+  },
+  {
+    name: 'gc that puts into the trash',
+    prepare: async (folder, root) => {
+      await makeGarbage(folder, root, 'pack')
+      return scene(['gc', '--window', '0'])
+    },
+  },
+  {
+    name: 'gc of loose objects',
+    needsOrderedNames: true,
+    prepare: async (folder, root) => {
+      await makeGarbage(folder, root, 'loose')
+      return scene(['gc', '--now', '--window', '0'])
+    },
+  },
+  {
+    name: 'tag',
+    prepare: async (folder, root) => {
+      await initialize(root, 'pack')
+      await storeTree(root, makeTree(folder, 'old'), 'tree')
+      await storeTree(root, makeTree(folder, 'new'), 'other')
+      return scene(['tag', 'set', 'tree', 'other'])
+    },
+  },
+]
+
+/** What the tags of a repository name. */
+export async function tagsOf(root: string): Promise<Tags> {
+  using repository = await openRepository(root)
+  const tags = await repository.tags.list()
+  return new Map(tags.map(({ name, descriptor }) => [name, descriptor.digest]))
+}
+
+function scene(args: readonly string[]): Scene {
+  return { args, [Symbol.asyncDispose]: async () => {} }
+}
+
+async function initialize(root: string, layout: StoreLayout): Promise<void> {
+  const algorithm = findAlgorithmByName('blake3')
+  if (algorithm === undefined) throw new Error('no algorithm blake3')
+  using _ = await initRepository(root, { algorithm, layout, compression: 'none' })
+}
+
+async function storeTree(root: string, tree: string, tag?: string): Promise<void> {
+  using repository = await openRepository(root)
+  await using session = await repository.begin({
+    purpose: 'store',
+    publishing: 'gradual',
+  })
+  const { descriptor } = await storeApplication(tree, session.objects, {})
+  await session.objects.publish([descriptor.digest])
+  if (tag !== undefined) await repository.tags.set(tag, descriptor)
+}
+
+/** One pack wholly dead, one in half, one alive. */
+async function makeGarbage(
+  folder: string,
+  root: string,
+  layout: StoreLayout,
+): Promise<void> {
+  await initialize(root, layout)
+  const files = layout === 'pack' ? 40 : 6
+  await storeTree(root, makeTree(folder, 'kept', files), 'kept')
+  await storeTree(root, makeTree(folder, 'lost', files))
+  const half = makeTree(folder, 'half', files)
+  await storeTree(root, half)
+  await storeTree(root, join(half, 'd1'), 'part')
+}
+
+/** A folder of files of which every third is in all trees, and one fills pages. */
+function makeTree(folder: string, name: string, files = 40): string {
+  const root = join(folder, name)
+  for (let index = 0; index < files; index++) {
+    const place = join(root, `d${index % 4}`)
+    mkdirSync(place, { recursive: true })
+    const owner = index % 3 === 0 ? 'all' : name
+    writeFileSync(join(place, `f${index}`), `${owner} ${index}\n`.repeat(1 + index * 4))
+  }
+  writeFileSync(join(root, 'd1', 'large'), `${name}\n`.repeat(6000))
+  return root
+}
