@@ -97,6 +97,9 @@ export function describeFailure(
   settings: Settings,
   interruption: unknown,
 ): Failure {
+  // What closing ran into afterwards is in the causes.
+  const first = firstFailure(error)
+  if (first !== error) return describeFailure(first, settings, interruption)
   if (error instanceof BrokenPipeError) {
     return {
       code: 'broken_pipe',
@@ -130,6 +133,12 @@ export function describeFailure(
     return { code: 'step_failed', message, facts: { command, exitCode }, exitCode: 1 }
   }
   return describeSystemError(error) ?? describeUnexpected(error)
+}
+
+// The compiler's own class stands in where the platform has none.
+function firstFailure(error: unknown): unknown {
+  const isPair = error instanceof Error && error.name === 'SuppressedError'
+  return isPair && 'suppressed' in error ? error.suppressed : error
 }
 
 function describeUsageError(error: CommanderError): Failure {

@@ -48,6 +48,29 @@ t.test('sorts errors of the system by what one can do about them', async t => {
   }
 })
 
+t.test('tells what failed first, not what closing ran into then', async t => {
+  const missing = new TagNotFoundError('no tag a', { name: 'a' })
+  const thrown = (async () => {
+    await using outer = {
+      [Symbol.asyncDispose]: async () => {
+        throw new Error('closing failed')
+      },
+    }
+    await using inner = {
+      [Symbol.asyncDispose]: async () => {
+        throw new Error('closing failed, too')
+      },
+    }
+    throw outer !== inner ? missing : undefined
+  })()
+  const error = await thrown.catch((reason: unknown) => reason)
+  t.not(error, missing)
+  t.match(describeFailure(error, settings, undefined), {
+    code: 'tag_not_found',
+    message: 'no tag a',
+  })
+})
+
 t.test('asks to report what nobody expected', async t => {
   for (const error of [new TypeError('x is undefined'), 'text']) {
     t.match(describeFailure(error, settings, undefined), {
