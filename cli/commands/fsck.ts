@@ -1,13 +1,17 @@
 import { errorCodes } from '../../lib/error-codes.js'
 import type { Finding, Severity } from '../../lib/repository/check/finding.js'
 import type { CommandContext } from '../context.js'
+import { objectMembers } from '../documents.js'
 import type { Row } from '../output.js'
 import { counted, formatBytes, printable } from '../text.js'
+
+export type FsckFlags = { readonly quick?: boolean }
 
 /** `cairn fsck [REF…]` */
 export async function fsck(
   context: CommandContext,
   refs: readonly string[],
+  flags: FsckFlags = {},
 ): Promise<void> {
   const repository = await context.repository()
   const counts: Record<Severity, number> = { error: 0, warning: 0, notice: 0 }
@@ -16,6 +20,7 @@ export async function fsck(
     using progress = context.output.progress('checking')
     const findings = repository.check({
       ...(refs.length > 0 ? { refs } : { objects: 'all' }),
+      depth: flags.quick === true ? 'quick' : 'full',
       onProgress: ({ objects, bytes }) => {
         Object.assign(looked, { objects, bytes })
         progress.update(looked)
@@ -42,11 +47,20 @@ async function* rows(
   counts: Record<Severity, number>,
 ): AsyncGenerator<Row, void> {
   for await (const finding of findings) {
-    const { severity, kind, where, message, expected, found } = finding
+    const { severity, kind, where, message, expected, found, pack, missing } = finding
     counts[severity] += 1
     yield {
       text: `${printable(`${severity}: ${kind} ${where}: ${message}`)}\n`,
-      json: { severity, kind, where, message, expected, found },
+      json: {
+        severity,
+        kind,
+        where,
+        message,
+        expected,
+        found,
+        pack,
+        missing: missing && objectMembers(missing),
+      },
     }
   }
 }

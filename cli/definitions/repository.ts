@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { algorithms } from '../../lib/object/algorithm.js'
+import type { FsckFlags } from '../commands/fsck.js'
 import type { InitFlags } from '../commands/init.js'
 import type { Start } from '../context.js'
 import { examples } from '../help.js'
@@ -47,15 +48,20 @@ export function defineRepositoryCommands(program: Command, start: Start): void {
     .summary('verify tags, objects and what they refer to')
     .description(
       'Verifies the repository: its structure, its tags, that every object has its digest, ' +
-        'and that all it refers to is there. With REFs, only what they reach. ' +
+        'and that all it refers to is there. With REFs, only what they reach. --quick ' +
+        'reads directories and applications alone, of files only what the index says. ' +
         'Exit code 5 when there are problems.',
     )
     .argument('[ref...]', 'verify only these')
-    .addHelpText('after', examples('cairn fsck', 'cairn fsck app', 'cairn fsck --json'))
-    .action((refs: string[]) =>
+    .option('--quick', 'structure, index and directories; no contents')
+    .addHelpText(
+      'after',
+      examples('cairn fsck', 'cairn fsck --quick', 'cairn fsck app', 'cairn fsck --json'),
+    )
+    .action((refs: string[], flags: FsckFlags) =>
       start(async context => {
         const { fsck } = await import('../commands/fsck.js')
-        await fsck(context, refs)
+        await fsck(context, refs, flags)
       }),
     )
 }

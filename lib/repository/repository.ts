@@ -149,9 +149,9 @@ export class Repository implements Disposable {
    */
   async *check(options: CheckOptions = {}): AsyncGenerator<Finding> {
     const { checkRepository } = await import('./check/check-repository.js')
-    const { objects, tags, mounts } = this
-    const rooms = { paths: this.#paths, objects, tags, mounts, sessions: this.#sessions }
-    yield* checkRepository(rooms, options)
+    const { config, objects, tags, mounts } = this
+    const own = { paths: this.#paths, sessions: this.#sessions }
+    yield* checkRepository({ ...own, config, objects, tags, mounts }, options)
   }
 
   /**

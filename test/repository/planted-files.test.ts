@@ -83,7 +83,8 @@ t.test('names what is no regular file, and waits for none', async t => {
       // What lies in the way of a new session's file is removed, unless it is a folder;
       // what lies among the packs is passed over, as any that cannot be read.
       const isPassedOver =
-        (place === 'sessions/unborn' && found !== 'a folder') || place.startsWith('packs/')
+        (place === 'sessions/unborn' && found !== 'a folder') ||
+        place.startsWith('packs/')
       t.equal(named.length > 0, !isPassedOver, `${place}: ${found} is refused`)
     }
   }

@@ -1,4 +1,5 @@
 import type { CairnError } from '../../errors.js'
+import type { Descriptor } from '../../object/descriptor.js'
 
 /**
  * How bad a finding is.
@@ -19,6 +20,9 @@ export type FindingKind =
   | 'tag-log'
   | 'foreign-file'
   | 'irregular-file'
+  | 'damaged-pack'
+  | 'damaged-index'
+  | 'damaged-list'
   | 'dead-session'
   | 'temp-file'
 
@@ -32,6 +36,10 @@ export type Finding = {
   readonly message: string
   readonly expected?: string
   readonly found?: string
+  /** File name of the pack that holds a bad object, where one does. */
+  readonly pack?: string
+  /** What the reference to a missing object says of it. */
+  readonly missing?: Descriptor
 }
 
 /** Makes a finding of an error that reading threw; its facts say what was expected. */

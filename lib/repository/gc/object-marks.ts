@@ -1,7 +1,7 @@
 import type { ObjectMemory } from '../../closure/seen-objects.js'
 import type { Descriptor } from '../../object/descriptor.js'
 import { type Digest, digestBytes } from '../../object/digest.js'
-import { OrdinalSet } from '../../store/pack/condemned-list.js'
+import { OrdinalSet, type Purpose } from '../../store/pack/condemned-list.js'
 import type { PackFile } from '../../store/pack/pack-file.js'
 import type { PackFolder } from '../../store/pack/pack-folder.js'
 
@@ -12,13 +12,16 @@ import type { PackFolder } from '../../store/pack/pack-folder.js'
  */
 export class ObjectMarks implements ObjectMemory {
   readonly #folder: PackFolder
+  readonly #purpose: Purpose
   readonly #sets = new Map<string, OrdinalSet>()
   readonly #absent = new Set<Digest>()
   #objects = 0
   #bytes = 0
 
-  constructor(folder: PackFolder) {
+  /** @param purpose - which objects count as absent */
+  constructor(folder: PackFolder, purpose: Purpose = 'collect') {
     this.#folder = folder
+    this.#purpose = purpose
   }
 
   get objects(): number {
@@ -40,7 +43,7 @@ export class ObjectMarks implements ObjectMemory {
 
   add(descriptor: Descriptor): 'new' | 'same' | 'other' {
     const { digest, type, size } = descriptor
-    const found = this.#folder.findFresh(digest, 'collect')
+    const found = this.#folder.findFresh(digest, this.#purpose)
     if (found === undefined) {
       if (this.#absent.has(digest)) return 'same'
       this.#absent.add(digest)

@@ -57,7 +57,10 @@ export class MultiIndex implements Disposable {
   readonly #fd: number
   readonly #bytes: number
   readonly #footer: PackFooter
-  readonly #tables: SortedTables
+  /** Its rows: those of the packs, with the pack's number behind each. */
+  readonly tables: SortedTables
+  /** Bytes of one row. */
+  readonly rowBytes = multiRowBytes
   #isClosed = false
 
   private constructor(path: string, fd: number) {
@@ -79,7 +82,7 @@ export class MultiIndex implements Disposable {
     )
     this.packs = this.#readNames()
     const start = this.#footer.offset
-    this.#tables = new SortedTables(
+    this.tables = new SortedTables(
       (offset, length, room) => this.#read(start + offset, length, room),
       this.#footer,
       multiRowBytes,
@@ -100,12 +103,12 @@ export class MultiIndex implements Disposable {
 
   /** Objects, counted once for each pack that holds them. */
   get count(): number {
-    return this.#tables.count
+    return this.tables.count
   }
 
   /** Everywhere that an object lies; packs may be gone by now. */
   find(digest: Digest, binary: Buffer = digestBytes(digest)): MultiPlace[] {
-    const rows = this.#tables.find(binary)
+    const rows = this.tables.find(binary)
     if (rows === undefined) return []
     const places: MultiPlace[] = []
     for (let at = 0; at < rows.length; at += multiRowBytes) {

@@ -30,6 +30,8 @@ export class PackFile {
   /** Bytes of the file when it was opened. */
   readonly bytes: number
   readonly index: PackIndex
+  /** Whether payloads of large raw files are aligned and filled up. */
+  readonly isAligned: boolean
   readonly #fd: number
   readonly #footer: PackFooter
   #uses = 0
@@ -39,7 +41,7 @@ export class PackFile {
     this.path = path
     this.#fd = fd
     this.bytes = fstatSync(fd).size
-    this.#checkHeader()
+    this.isAligned = this.#readFlags() === alignedFlag
     this.#footer = decodeFooter(
       this.read(this.bytes - footerBytes, footerBytes),
       this.bytes,
@@ -187,7 +189,7 @@ export class PackFile {
     if (this.#isRetired && this.#uses === 0) closeSync(this.#fd)
   }
 
-  #checkHeader(): void {
+  #readFlags(): number {
     const least = packHeaderBytes + segmentHeaderBytes + footerBytes
     if (this.bytes < least) {
       throw this.#invalid('it is too small')
@@ -200,6 +202,7 @@ export class PackFile {
     if (flags > alignedFlag || header.readUInt32LE(12) !== 0) {
       throw this.#invalid(`unknown flags ${flags}`)
     }
+    return flags
   }
 
   #checkEndMark(): void {

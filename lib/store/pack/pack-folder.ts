@@ -73,6 +73,16 @@ export class PackFolder implements Disposable {
     return [...this.#listed].flatMap(name => this.#pack(name) ?? [])
   }
 
+  /** Opens a pack by its file name; undefined when it is not there, or none. */
+  get(name: string): PackFile | undefined {
+    return this.#listed.has(name) ? this.#pack(name) : undefined
+  }
+
+  /** The merged index, where there is one that can be read. */
+  get multi(): MultiIndex | undefined {
+    return this.#files.multi
+  }
+
   /** File names of the packs that the merged index does not cover. */
   get uncovered(): readonly string[] {
     return [...this.#listed].filter(name => !this.#covered.has(name))
@@ -147,6 +157,11 @@ export class PackFolder implements Disposable {
     for (const place of pack.index.places(prefix)) {
       if (!this.#hides(pack, digestBytes(place.digest), 'read')) yield place
     }
+  }
+
+  /** Whether an object of a pack is absent to readers, though it lies there. */
+  isHidden(pack: PackFile, digest: Digest): boolean {
+    return this.#hides(pack, digestBytes(digest), 'read')
   }
 
   /** Opens new packs and drops removed ones; false when nothing has changed. */

@@ -266,6 +266,11 @@ export class SortedTables {
     }
   }
 
+  /** How many hashes start with each value of a table's first bits, or a lesser one. */
+  fanOutOf(table: IndexTable): Buffer {
+    return this.#fanOut(table)
+  }
+
   #readTable(at: number, bytes: number): IndexTable {
     if (at + tableHeaderBytes > bytes)
       throw invalid(this.#where, 'the trailer is cut off')
@@ -304,6 +309,19 @@ export class SortedTables {
 export class PackIndex extends SortedTables {
   constructor(read: TrailerReader, footer: PackFooter, where: string) {
     super(read, footer, rowBytes, where)
+  }
+
+  /** Places of one table's rows in ascending order of digests, some thousands at a time. */
+  *placesOfTable(table: IndexTable, from: number, to: number): Generator<PackPlace[]> {
+    const width = 1 + table.hashBytes
+    for (const { hashes, rows, count } of this.pieces(table, from, to)) {
+      const places: PackPlace[] = []
+      for (let row = 0; row < count; row++) {
+        const digest = findDigestAt(hashes, row * width, (row + 1) * width)
+        if (digest !== undefined) places.push(readRow(rows, row * rowBytes, digest))
+      }
+      yield places
+    }
   }
 
   /** Every place in ascending order of digests, read in bounded pieces. */

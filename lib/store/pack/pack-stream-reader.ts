@@ -159,11 +159,12 @@ async function wholeObjects(
   return objects
 }
 
-function checkStored(
+/** Holds stored bytes against their checksum and their digest; throws CorruptObjectError. */
+export function checkStored(
   record: PackRecord,
   stored: Buffer,
   zstd: Zstd | undefined,
-  { verify }: PackStreamOptions,
+  { verify }: Pick<PackStreamOptions, 'verify'>,
 ): void {
   if (record.codec !== 'raw' && crc32(stored) !== record.crc) {
     throw corrupt(record.digest, 'its stored bytes do not have their checksum')
@@ -270,7 +271,8 @@ async function skipZeros(
   }
 }
 
-function checkZeros(bytes: Uint8Array, where: string): void {
+/** Throws InvalidObjectError where a payload is not followed by zeros. */
+export function checkZeros(bytes: Uint8Array, where: string): void {
   for (const byte of bytes) {
     if (byte !== 0) throw invalid(where, 'a payload is not followed by zeros')
   }
