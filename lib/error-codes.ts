@@ -30,6 +30,7 @@ export const errorCodes = {
   path_not_found: { httpStatus: 404, exitCode: 3 },
   repository_not_found: { httpStatus: 404, exitCode: 3 },
   repository_exists: { httpStatus: 409, exitCode: 4 },
+  repository_changed: { httpStatus: 503, exitCode: 4 },
   invalid_repository: { httpStatus: 500, exitCode: 5 },
   remote_not_found: { httpStatus: 404, exitCode: 3 },
   remote_exists: { httpStatus: 409, exitCode: 4 },

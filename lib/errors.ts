@@ -102,6 +102,11 @@ export class RepositoryExistsError extends CairnError {
   readonly code = 'repository_exists'
 }
 
+/** A repository that another program brought into another layout since it was opened. */
+export class RepositoryChangedError extends CairnError {
+  readonly code = 'repository_changed'
+}
+
 /** A repository whose own files cannot be understood. */
 export class InvalidRepositoryError extends CairnError {
   readonly code = 'invalid_repository'

@@ -39,6 +39,7 @@ export {
   RemoteExistsError,
   RemoteNotFoundError,
   RemoteRefusedError,
+  RepositoryChangedError,
   RepositoryExistsError,
   RepositoryNotFoundError,
   SourceChangedError,
@@ -210,6 +211,11 @@ export {
   type LockOptions,
   RepositoryLock,
 } from './repository/lock.js'
+export {
+  type MigrationOptions,
+  type MigrationReport,
+  type MigrationTarget,
+} from './repository/migrate/migrate-repository.js'
 export { MountSet } from './repository/mount-set.js'
 export {
   type OpenOptions,

@@ -1,7 +1,7 @@
 import { readdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RepositoryChoices } from '../lib/repository/config.js'
-import { isRepository } from '../lib/repository/find-repository.js'
+import type { RepositoryChoices, RepositoryConfig } from '../lib/repository/config.js'
+import { findUsableConfig, isRepository } from '../lib/repository/find-repository.js'
 import { openRepository } from '../lib/repository/open.js'
 import type { Repository } from '../lib/repository/repository.js'
 import { type Folder, findFolderAt } from './folder.js'
@@ -24,6 +24,8 @@ export type UsedRepository = AsyncDisposable & { readonly repository: Repository
 
 type Opened = {
   readonly folder: Folder
+  /** How it keeps objects: it may be migrated. */
+  readonly kind: string
   readonly repository: Promise<Repository>
 }
 
@@ -52,12 +54,15 @@ export class RepositoryShelf {
   /** Opens the repository at a path; throws RepositoryNotFoundError. */
   async get(path: RepositoryPath): Promise<Repository> {
     const folder = this.#findFolder(path)
-    if (folder === undefined || !isRepository(folder.place)) {
+    const config = folder && findUsableConfig(folder.place)
+    if (folder === undefined || config === undefined) {
       throw noRepository(`/${path.join('/')}`)
     }
     const known = this.#opened.get(folder.place)
-    const isSame = known?.folder.dev === folder.dev && known.folder.ino === folder.ino
-    const opened = isSame && known !== undefined ? known : this.#open(folder)
+    const opened =
+      known !== undefined && isSame(known, folder, config)
+        ? known
+        : this.#open(folder, config)
     this.#opened.delete(folder.place)
     this.#opened.set(folder.place, opened)
     this.#letGo()
@@ -94,9 +99,10 @@ export class RepositoryShelf {
     })
   }
 
-  #open(folder: Folder): Opened {
+  #open(folder: Folder, { layout, compression }: RepositoryConfig): Opened {
     const { access } = this.#options
-    return { folder, repository: openRepository(folder.place, { access }) }
+    const kind = `${layout} ${compression}`
+    return { folder, kind, repository: openRepository(folder.place, { access }) }
   }
 
   #letGo(): void {
@@ -123,6 +129,15 @@ export class RepositoryShelf {
     }
     return folder
   }
+}
+
+function isSame(
+  known: Opened,
+  { dev, ino }: Folder,
+  { layout, compression }: RepositoryConfig,
+): boolean {
+  const { folder, kind } = known
+  return folder.dev === dev && folder.ino === ino && kind === `${layout} ${compression}`
 }
 
 async function nothing(): Promise<void> {}

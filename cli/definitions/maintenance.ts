@@ -1,5 +1,6 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { GcFlags } from '../commands/gc.js'
+import type { MigrateFlags } from '../commands/migrate.js'
 import type { Start } from '../context.js'
 import { examples } from '../help.js'
 
@@ -34,6 +35,39 @@ export function defineMaintenanceCommands(program: Command, start: Start): void 
       start(async context => {
         const { gc } = await import('../commands/gc.js')
         await gc(context, flags)
+      }),
+    )
+
+  program
+    .command('migrate')
+    .summary('bring the repository into another layout')
+    .description(
+      'Brings the repository into another layout: tags, logs and digests stay. All objects ' +
+        'are copied and verified before the new ones take the place of the old, so both ' +
+        'have to fit. Readers and sessions go on, but for a moment at the end. Broken off ' +
+        'anywhere, the repository is whole: repeat the command.',
+    )
+    .addOption(
+      new Option('--layout <name>', 'how objects are kept from now on')
+        .choices(['loose', 'pack'])
+        .makeOptionMandatory(),
+    )
+    .option(
+      '--compression <how>',
+      'none, or zstd with a level from 1 to 19: zstd:6 (packs only)',
+    )
+    .option('--wait <seconds>', 'for sessions and locks at the end (default: 60)')
+    .addHelpText(
+      'after',
+      examples(
+        'cairn migrate --layout pack --compression zstd',
+        'cairn migrate --layout loose',
+      ),
+    )
+    .action((flags: MigrateFlags) =>
+      start(async context => {
+        const { migrate } = await import('../commands/migrate.js')
+        await migrate(context, flags)
       }),
     )
 }

@@ -43,6 +43,15 @@ export function createConfig(choices: RepositoryChoices): WrittenConfig {
   return { version: 1, id, layout, algorithm, compression }
 }
 
+/** The config of a repository of which something changes; throws as createConfig. */
+export function changeConfig(
+  { id, algorithm }: RepositoryConfig,
+  choices: Pick<RepositoryChoices, 'layout' | 'compression'>,
+): WrittenConfig {
+  const config = createConfig({ algorithm, ...choices })
+  return id === undefined ? config : { ...config, id }
+}
+
 /** The config that a version 1 repository stands for. */
 export function version1Config(): RepositoryConfig {
   const algorithm = findAlgorithmByName('sha512-256')

@@ -18,14 +18,13 @@ import { ensureFolder, replaceFile, syncPath } from './durable-file.js'
 import { findRepositoryAbove, isRepository } from './find-repository.js'
 import { waitFor } from './lock.js'
 import { type OpenOptions, openRepository } from './open.js'
+import { writePackedNotice } from './packed-notice.js'
 import type { Repository } from './repository.js'
 import { type RepositoryPaths, repositoryPaths } from './repository-paths.js'
 import { naming } from './system-failure.js'
 
 // All that an init which was stopped may have left in the folder.
 const newConfigName = 'config.new'
-const newObjectsName = 'objects.new'
-const packedNotice = 'The objects of this repository are in packs.\n'
 
 /**
  * Makes a repository in a new or empty folder, whose parent exists.
@@ -57,10 +56,7 @@ async function makeObjects(
   calls: FileCalls,
 ): Promise<void> {
   if (layout === 'loose') return ensureFolder(paths.objects, calls)
-  await replaceFile(paths.objects, Buffer.from(packedNotice), {
-    temporary: join(paths.root, newObjectsName),
-    calls,
-  })
+  await writePackedNotice(paths, calls)
 }
 
 function makeRoot(path: string): string {

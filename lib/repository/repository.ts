@@ -3,6 +3,7 @@ import type { FileCalls } from '../system/file-calls.js'
 import type { CheckOptions } from './check/check-repository.js'
 import type { Finding } from './check/finding.js'
 import type { RepositoryConfig } from './config.js'
+import { checkUnchanged } from './find-repository.js'
 import type { GcOptions, GcReport } from './gc/gc-report.js'
 import {
   acquireLock,
@@ -11,6 +12,11 @@ import {
   type RepositoryLock,
   withLock,
 } from './lock.js'
+import type {
+  MigrationOptions,
+  MigrationReport,
+  MigrationTarget,
+} from './migrate/migrate-repository.js'
 import { MountSet } from './mount-set.js'
 import { RemoteBook } from './remote-book.js'
 import type { RepositoryPaths } from './repository-paths.js'
@@ -78,6 +84,8 @@ export class Repository implements Disposable {
     await this.#sessions.sweep()
     const registered = await this.#sessions.begin(purpose, wait)
     try {
+      // No layout changes while a session runs, so this holds to its end.
+      checkUnchanged(this.root, this.config)
       const { number, folder } = registered
       const objects = await this.objects.begin({
         algorithm,
@@ -167,9 +175,32 @@ export class Repository implements Disposable {
   async gc(options: GcOptions = {}): Promise<GcReport> {
     const { collectGarbage } = await import('./gc/collect-garbage.js')
     const { tags, mounts } = this
-    const { layout } = this.config
-    const rooms = { paths: this.#paths, sessions: this.#sessions, tags, mounts, layout }
+    const { config } = this
+    const rooms = { paths: this.#paths, sessions: this.#sessions, tags, mounts, config }
     return collectGarbage(rooms, options)
+  }
+
+  /**
+   * Brings the repository into another layout: tags, logs and digests stay.
+   *
+   * Objects are copied beside those in use and verified, while readers and sessions go on;
+   * then the new ones take their place at once, when no session runs. Garbage in the trash
+   * is dropped. Broken off anywhere, the repository is what it was or what it shall be,
+   * and what is left over goes with the next migration or collection. Whoever has the
+   * repository open has to open it again: this object, too.
+   *
+   * Throws StorageFullError before anything is done if both do not fit, LockBusyError when
+   * sessions go on for longer than the options wait, and CorruptObjectError for an object
+   * that cannot be read.
+   */
+  async migrate(
+    target: MigrationTarget,
+    options: MigrationOptions = {},
+  ): Promise<MigrationReport> {
+    const { migrateRepository } = await import('./migrate/migrate-repository.js')
+    const { tags, mounts } = this
+    const rooms = { paths: this.#paths, sessions: this.#sessions, tags, mounts }
+    return migrateRepository(rooms, target, options)
   }
 
   /**

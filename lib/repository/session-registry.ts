@@ -31,6 +31,7 @@ export type SessionPurpose =
   | 'checkout'
   | 'mount'
   | 'gc'
+  | 'migrate'
 
 /** A session that has begun: its number, and a folder of its own. */
 export type RegisteredSession = AsyncDisposable & {

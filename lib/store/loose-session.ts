@@ -40,6 +40,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
   readonly #batchObjects: number
   readonly #algorithm: Algorithm
   readonly #publishing: Publishing
+  readonly #accepts: 'new' | 'stored'
   readonly #staged: StagedObjects
   readonly #publisher: LoosePublisher
   readonly #asides = new Set<AsideFile>()
@@ -56,6 +57,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
     this.#batchObjects = batchObjects
     this.#algorithm = options.algorithm
     this.#publishing = options.publishing
+    this.#accepts = options.accepts ?? 'new'
     this.#staged = new StagedObjects(calls, options.folder, 2 * batchObjects)
     this.#fd = calls.open(layout.objects)
     this.#publisher = new LoosePublisher(layout, calls, this.#fd)
@@ -84,7 +86,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
         digest: digestObject(algorithm, type, payload),
         size: payload.length,
       }
-      checkNewObject(type, link.digest, payload)
+      if (this.#accepts === 'new') checkNewObject(type, link.digest, payload)
       this.#stage(type, link, payload)
       links.push(link)
     }

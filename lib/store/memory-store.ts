@@ -118,12 +118,14 @@ class MemorySession implements StoreSession, PayloadKeeper {
   readonly #published: Map<Digest, KeptObject>
   readonly #committed = new Map<Digest, KeptObject>()
   readonly #algorithm: Algorithm
+  readonly #accepts: 'new' | 'stored'
   readonly #guard: PublishingGuard
   #closed = false
 
   constructor(published: Map<Digest, KeptObject>, options: StoreSessionOptions) {
     this.#published = published
     this.#algorithm = options.algorithm
+    this.#accepts = options.accepts ?? 'new'
     this.#guard = options.guard ?? (publish => publish())
   }
 
@@ -141,7 +143,7 @@ class MemorySession implements StoreSession, PayloadKeeper {
     this.checkOpen()
     return batch.map(({ type, payload, algorithm = this.#algorithm }) => {
       const digest = digestObject(algorithm, type, payload)
-      checkNewObject(type, digest, payload)
+      if (this.#accepts === 'new') checkNewObject(type, digest, payload)
       this.#keep(digest, { type, payload: Buffer.from(payload) })
       return { digest, size: payload.length }
     })

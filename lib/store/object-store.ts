@@ -103,6 +103,11 @@ export type StoreSessionOptions = {
   readonly folder: string
   readonly publishing: Publishing
   /**
+   * `new`, the default, refuses what is not in its strict form; `stored` takes whatever
+   * another store holds already.
+   */
+  readonly accepts?: 'new' | 'stored'
+  /**
    * Runs each publishing, for example under a lock. When it throws without running it,
    * nothing was published, and publishing may be tried again.
    */

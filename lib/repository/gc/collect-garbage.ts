@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { InvalidArgumentError } from '../../errors.js'
-import type { StoreLayout } from '../config.js'
+import type { RepositoryConfig } from '../config.js'
+import { checkUnchanged } from '../find-repository.js'
+import { LayoutFiles } from '../migrate/layout-files.js'
 import type { RegisteredSession } from '../session-registry.js'
 import { clearStaleTemp } from '../stale-temp.js'
 import { lockCollector } from './collector-lock.js'
@@ -16,19 +18,21 @@ import { Reserve } from './reserve.js'
  * InvalidTagFileError for a tag or a log that cannot be read, StorageFullError.
  */
 export async function collectGarbage(
-  rooms: CollectedRooms & { readonly layout: StoreLayout },
+  rooms: CollectedRooms & { readonly config: RepositoryConfig },
   options: GcOptions = {},
 ): Promise<GcReport> {
-  const { paths, sessions } = rooms
+  const { paths, sessions, config } = rooms
   const { action = 'collect' } = options
   const reserve = new Reserve(paths.root)
   using lock = await reserve.orFree(async () => lockCollector(paths.root, options))
+  checkUnchanged(paths.root, config)
   if (action !== 'dry-run') {
+    await new LayoutFiles(paths).clear(config.layout)
     await sessions.sweep()
     await clearStaleTemp(paths)
   }
   await using session = await reserve.orFree(async () => sessions.begin('gc', options))
-  if (rooms.layout === 'loose') return await collectLoose(rooms, options, session)
+  if (config.layout === 'loose') return await collectLoose(rooms, options, session)
   const packs = join(paths.root, 'packs')
   using collection = new PackCollection(rooms, options, { session, reserve, packs })
   switch (action) {

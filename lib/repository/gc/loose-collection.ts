@@ -11,7 +11,8 @@ import { systemPackCalls } from '../../store/pack/pack-calls.js'
 import type { FileCalls } from '../../system/file-calls.js'
 import { CheckReader } from '../check/check-reader.js'
 import { removeIfThere } from '../durable-file.js'
-import { waitFor, withLock } from '../lock.js'
+import { withLock } from '../lock.js'
+import { otherSessions, runAlone } from '../lone-session.js'
 import type { RegisteredSession } from '../session-registry.js'
 import { GcLedger, type GcOptions } from './gc-report.js'
 import type { CollectedRooms } from './pack-collection.js'
@@ -121,40 +122,21 @@ export class LooseCollection {
   /** Removes objects while no session runs; false when sessions are in the way too long. */
   async #removeQuietly(batch: readonly Digest[]): Promise<boolean> {
     const { sessions, paths } = this.#rooms
-    let isDone = false
-    const attempt = async (): Promise<void> =>
-      sessions.pause(async () => {
-        if (this.#inTheWay().length > 0) return
-        await withLock(paths, { ...this.#options, mode: 'exclusive' }, async () => {
-          await this.#walk.walk(this.#rooms)
-          for (const digest of batch) this.#remove(digest)
-        })
-        isDone = true
-      }, this.#options)
-    const limit = performance.now() + (this.#options.wait ?? 60_000)
-    for (;;) {
-      await attempt()
-      if (isDone) return true
-      try {
-        await waitFor(
-          () => this.#inTheWay().length === 0,
-          { path: paths.sessions, what: 'end of sessions' },
-          { ...this.#options, wait: Math.max(0, limit - performance.now()) },
-        )
-      } catch (error) {
-        if (!(error instanceof LockBusyError)) throw error
-        this.#ledger.waitingFor = this.#inTheWay()
-        return false
-      }
+    const place = { sessions, paths, own: this.#session.number }
+    const remove = async (): Promise<void> =>
+      withLock(paths, { ...this.#options, mode: 'exclusive' }, async () => {
+        await this.#walk.walk(this.#rooms)
+        for (const digest of batch) this.#remove(digest)
+      })
+    try {
+      await runAlone(place, remove, this.#options)
+      return true
+    } catch (error) {
+      const inTheWay = otherSessions(place)
+      if (!(error instanceof LockBusyError) || inTheWay.length === 0) throw error
+      this.#ledger.waitingFor = inTheWay
+      return false
     }
-  }
-
-  #inTheWay(): number[] {
-    return this.#rooms.sessions
-      .list()
-      .flatMap(({ number, state }) =>
-        state === 'live' && number !== this.#session.number ? [number] : [],
-      )
   }
 
   #remove(digest: Digest): void {

@@ -68,6 +68,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
   readonly #parts: PackSessionParts
   readonly #algorithm: Algorithm
   readonly #publishing: Publishing
+  readonly #accepts: 'new' | 'stored'
   readonly #guard: PublishingGuard
   readonly #packs: OwnPacks
   readonly #spooled = new Set<SpooledPayload>()
@@ -81,6 +82,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
     this.#parts = parts
     this.#algorithm = options.algorithm
     this.#publishing = options.publishing
+    this.#accepts = options.accepts ?? 'new'
     this.#guard = options.guard ?? (publish => publish())
     const own = join(options.folder, `packs-${randomBytes(6).toString('hex')}`)
     this.#orAbandon(own, () => parts.calls.makeFolder(own))
@@ -103,7 +105,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
     const links: ObjectLink[] = []
     for (const { type, payload, algorithm = this.#algorithm } of batch) {
       const digest = digestObject(algorithm, type, payload)
-      checkNewObject(type, digest, payload)
+      if (this.#accepts === 'new') checkNewObject(type, digest, payload)
       this.#add(type, digest, payload)
       links.push({ digest, size: payload.length })
     }
