@@ -191,3 +191,33 @@ export class StorageFullError extends CairnError {
 export class NativeUnavailableError extends CairnError {
   readonly code = 'native_unavailable'
 }
+
+/** No snapshot of this key. */
+export class SnapshotNotFoundError extends CairnError {
+  readonly code = 'snapshot_not_found'
+}
+
+/** A snapshot of this key, of whatever kind, exists. */
+export class SnapshotExistsError extends CairnError {
+  readonly code = 'snapshot_exists'
+}
+
+/** A snapshot that others have as their parent. */
+export class SnapshotInUseError extends CairnError {
+  readonly code = 'snapshot_in_use'
+}
+
+/** A snapshot that is of another kind than the call needs. */
+export class WrongSnapshotKindError extends CairnError {
+  readonly code = 'wrong_snapshot_kind'
+}
+
+/** A snapshotter's own files that cannot be understood. */
+export class InvalidSnapshotRootError extends CairnError {
+  readonly code = 'invalid_snapshot_root'
+}
+
+/** A kind of snapshot storage that does not work at this place. */
+export class DriverRefusedError extends CairnError {
+  readonly code = 'driver_refused'
+}
