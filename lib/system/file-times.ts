@@ -13,6 +13,7 @@ const utimensat = bind<[number, Buffer, Buffer, number]>(
 const currentFolder = -100
 const noFollow = 0x100
 const omit = 0x3fff_fffen
+const billion = 1_000_000_000n
 
 /**
  * Sets the modification time to the nanosecond and leaves the access time alone.
@@ -30,4 +31,23 @@ export function setModificationTime(
   times.writeBigInt64LE(BigInt(nanoseconds), 24)
   if (typeof target === 'number') futimens(target, times)
   else utimensat(currentFolder, cString(target), times, noFollow)
+}
+
+/** Sets access and modification time, in nanoseconds since 1970-01-01 UTC. */
+export function setTimes(
+  target: Uint8Array | number,
+  { accessed, modified }: { readonly accessed: bigint; readonly modified: bigint },
+): void {
+  const times = Buffer.alloc(32)
+  writeTime(times, 0, accessed)
+  writeTime(times, 16, modified)
+  if (typeof target === 'number') futimens(target, times)
+  else utimensat(currentFolder, cString(target), times, noFollow)
+}
+
+// Nanoseconds count up from the second before, also before 1970.
+function writeTime(times: Buffer, offset: number, time: bigint): void {
+  const nanoseconds = ((time % billion) + billion) % billion
+  times.writeBigInt64LE((time - nanoseconds) / billion, offset)
+  times.writeBigInt64LE(nanoseconds, offset + 8)
 }
