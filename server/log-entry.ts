@@ -11,6 +11,8 @@ export type LogEntry = {
   /** Without the query, escaped for a terminal. */
   readonly path?: string
   readonly service?: string
+  /** Of the snapshot that a call was about, escaped for a terminal. */
+  readonly key?: string
   readonly status?: number
   readonly durationMs?: number
   /** What a transfer moved. */
