@@ -81,7 +81,10 @@ const hints: Partial<Record<ErrorCode, Hint>> = {
     found === 'symlink' ? 'links are not followed' : undefined,
   remote_not_found: 'see the remotes with: cairn remote list',
   ambiguous_ref: 'give more digits of the digest',
-  lock_busy: 'another process uses the repository: try again when it has ended',
+  lock_busy: ({ lock }) =>
+    lock === 'snapshotter'
+      ? 'reach a running snapshotter with --socket PATH'
+      : 'another process uses the repository: try again when it has ended',
   corrupt_object: 'look for more damage with: cairn fsck',
   incomplete_closure: 'look for more damage with: cairn fsck',
   storage_full: 'free some space and repeat the command',

@@ -6,6 +6,7 @@ import { defineMaintenanceCommands } from './definitions/maintenance.js'
 import { defineOtherCommands } from './definitions/other.js'
 import { defineRemoteCommands } from './definitions/remote.js'
 import { defineRepositoryCommands } from './definitions/repository.js'
+import { defineSnapshotCommands } from './definitions/snapshot.js'
 import { defineTagCommands } from './definitions/tag.js'
 import { defineTarCommands } from './definitions/tar.js'
 import { defineTreeCommands } from './definitions/tree.js'
@@ -38,6 +39,7 @@ export function createProgram(version: string, start: Start): Command {
   defineTagCommands(program, start)
   defineRemoteCommands(program, start)
   defineBundleCommands(program, start)
+  defineSnapshotCommands(program, start)
   defineOtherCommands(program, start)
   return program
 }
