@@ -192,7 +192,7 @@ export class LocalSnapshotter implements Snapshotter {
   async cleanup(options: CallOptions = {}): Promise<void> {
     this.#root.discardOrphans()
     await this.#root.trash.empty(options)
-    this.#root.reserve.ensure(0)
+    this.#root.reserve.ensure([])
   }
 
   async close(): Promise<void> {

@@ -78,7 +78,7 @@ async function openRoot({ root, lock, calls, options }: Opening): Promise<Snapsh
   folders.ensure()
   const threads = new LayerThreads()
   const reserve = new Reserve(root)
-  reserve.ensure(0)
+  reserve.ensure([])
   const isSynced = options.contentSync !== 'none'
   const sync = new ContentSync(root, calls, { isSynced })
   try {
