@@ -225,6 +225,10 @@ export {
   type Remote,
   RemoteBook,
 } from './repository/remote-book.js'
+export {
+  type RebuildOptions,
+  type RebuildReport,
+} from './repository/repair/rebuild-index.js'
 export { Repository } from './repository/repository.js'
 export {
   type BeginOptions,

@@ -1,11 +1,13 @@
 import { errorCodes } from '../../lib/error-codes.js'
+import { InvalidArgumentError } from '../../lib/errors.js'
 import type { Finding, Severity } from '../../lib/repository/check/finding.js'
+import type { Repository } from '../../lib/repository/repository.js'
 import type { CommandContext } from '../context.js'
 import { objectMembers } from '../documents.js'
 import type { Row } from '../output.js'
 import { counted, formatBytes, printable } from '../text.js'
 
-export type FsckFlags = { readonly quick?: boolean }
+export type FsckFlags = { readonly quick?: boolean; readonly rebuildIndex?: boolean }
 
 /** `cairn fsck [REF…]` */
 export async function fsck(
@@ -14,6 +16,12 @@ export async function fsck(
   flags: FsckFlags = {},
 ): Promise<void> {
   const repository = await context.repository()
+  if (flags.rebuildIndex === true) {
+    if (refs.length > 0 || flags.quick === true) {
+      throw new InvalidArgumentError('--rebuild-index takes no REF and excludes --quick')
+    }
+    return rebuild(context, repository)
+  }
   const counts: Record<Severity, number> = { error: 0, warning: 0, notice: 0 }
   const looked = { objects: 0, bytes: 0 }
   {
@@ -40,6 +48,20 @@ export async function fsck(
       counted(counts.notice, 'notice'),
   )
   if (counts.error > 0) context.finishWith(errorCodes.corrupt_object.exitCode)
+}
+
+async function rebuild(context: CommandContext, repository: Repository): Promise<void> {
+  const report = await repository.rebuildIndex({ signal: context.signal })
+  for (const { where, message } of report.problems) {
+    context.output.warn(`${where}: ${message}`)
+  }
+  const rebuilt = report.rebuilt.map(path => `trailer made anew: ${path}\n`).join('')
+  const packs = counted(report.packs, 'pack')
+  const text = `${rebuilt}index of ${packs}, ${counted(report.objects, 'object')}\n`
+  await context.output.result({ ...report }, text)
+  if (report.problems.length > 0) {
+    context.finishWith(errorCodes.corrupt_object.exitCode)
+  }
 }
 
 async function* rows(

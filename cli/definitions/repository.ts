@@ -54,6 +54,7 @@ export function defineRepositoryCommands(program: Command, start: Start): void {
     )
     .argument('[ref...]', 'verify only these')
     .option('--quick', 'structure, index and directories; no contents')
+    .option('--rebuild-index', 'make the index of the packs anew, then stop')
     .addHelpText(
       'after',
       examples('cairn fsck', 'cairn fsck --quick', 'cairn fsck app', 'cairn fsck --json'),

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '../errors.js'
 import type { ObjectStore } from '../store/object-store.js'
 import type { FileCalls } from '../system/file-calls.js'
 import type { CheckOptions } from './check/check-repository.js'
@@ -19,6 +20,7 @@ import type {
 } from './migrate/migrate-repository.js'
 import { MountSet } from './mount-set.js'
 import { RemoteBook } from './remote-book.js'
+import type { RebuildOptions, RebuildReport } from './repair/rebuild-index.js'
 import type { RepositoryPaths } from './repository-paths.js'
 import type { BeginOptions, RepositorySession } from './repository-session.js'
 import { type ResolvedRef, resolveRef } from './resolve-ref.js'
@@ -211,6 +213,22 @@ export class Repository implements Disposable {
     const { removeEmptyRepository } = await import('./remove-empty.js')
     const rooms = { paths: this.#paths, sessions: this.#sessions }
     return removeEmptyRepository(this, rooms, options)
+  }
+
+  /**
+   * Makes the merged index anew, and before it the trailers of packs that cannot be read.
+   *
+   * Throws InvalidArgumentError in a repository of the loose layout, LockBusyError while a
+   * collector works, StorageFullError.
+   */
+  async rebuildIndex(options: RebuildOptions = {}): Promise<RebuildReport> {
+    if (this.config.layout === 'loose') {
+      throw new InvalidArgumentError(
+        'nothing to rebuild: a repository of the loose layout has no index',
+      )
+    }
+    const { rebuildIndex } = await import('./repair/rebuild-index.js')
+    return rebuildIndex({ paths: this.#paths, sessions: this.#sessions }, options)
   }
 
   /** Everything that has to be kept, and why. */

@@ -32,6 +32,7 @@ export type SessionPurpose =
   | 'mount'
   | 'gc'
   | 'migrate'
+  | 'repair'
 
 /** A session that has begun: its number, and a folder of its own. */
 export type RegisteredSession = AsyncDisposable & {

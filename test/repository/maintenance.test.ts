@@ -36,7 +36,7 @@ t.test('fails no session when packs cannot be merged', async t => {
   const lock = join(repository.root, 'gc.lock')
   mkdirSync(lock)
   for (let turn = 0; turn < 18; turn++) await storeFiles(repository, [`${turn}`])
-  t.match(repository.maintenanceProblem, { code: 'EISDIR' })
+  t.match(repository.maintenanceProblem, { code: 'invalid_repository' })
   t.equal(packsOf(repository), 18)
   rmSync(lock, { recursive: true })
   await storeFiles(repository, ['last'])

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { InvalidObjectError } from '../../errors.js'
+import { CorruptObjectError, InvalidObjectError } from '../../errors.js'
 import { condemnedName } from '../../store/pack/condemned-list.js'
 import { checkMultiIndex, checkOrder } from '../../store/pack/index-check.js'
 import { multiName } from '../../store/pack/multi-index.js'
@@ -58,7 +58,9 @@ export function* unitsOfPacks(
         yield { kind: 'segments', pack: pack.name, ...range }
       }
     } catch (error) {
-      if (!(error instanceof InvalidObjectError)) throw error
+      if (!(error instanceof InvalidObjectError || error instanceof CorruptObjectError)) {
+        throw error
+      }
       const finding = {
         severity: 'error',
         kind: 'damaged-pack',
@@ -89,7 +91,9 @@ function* problemOf(
   try {
     check()
   } catch (error) {
-    if (!(error instanceof InvalidObjectError)) throw error
+    if (!(error instanceof InvalidObjectError || error instanceof CorruptObjectError)) {
+      throw error
+    }
     yield findingOf(error, { severity: 'error', kind, where })
   }
 }

@@ -131,7 +131,11 @@ export class DirectPayload implements AsidePayload {
 }
 
 /** Writes a piece of a payload, leaving out long runs of zeros. */
-export function writeData(large: LargePayload, bytes: Uint8Array, offset: number): void {
+export function writeData(
+  large: Pick<LargePayload, 'write'>,
+  bytes: Uint8Array,
+  offset: number,
+): void {
   let from = 0
   for (const [start, end] of zeroRuns(bytes, offset)) {
     if (start > from) large.write(bytes.subarray(from, start), offset + from)

@@ -29,6 +29,8 @@ export class PackFile {
   readonly path: string
   /** Bytes of the file when it was opened. */
   readonly bytes: number
+  /** Tells this file from one that replaced it. */
+  readonly inode: number
   readonly index: PackIndex
   /** Whether payloads of large raw files are aligned and filled up. */
   readonly isAligned: boolean
@@ -40,7 +42,9 @@ export class PackFile {
   private constructor(path: string, fd: number) {
     this.path = path
     this.#fd = fd
-    this.bytes = fstatSync(fd).size
+    const { size, ino } = fstatSync(fd)
+    this.bytes = size
+    this.inode = ino
     this.isAligned = this.#readFlags() === alignedFlag
     this.#footer = decodeFooter(
       this.read(this.bytes - footerBytes, footerBytes),

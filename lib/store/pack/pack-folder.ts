@@ -225,6 +225,7 @@ export class PackFolder implements Disposable {
     const all = readdirSync(this.path)
     const names = new Set(all.filter(name => name.endsWith(packSuffix)))
     const hasLost = this.#dropGone(names)
+    const isRebuilt = this.#dropReplaced()
     const hasNew = [...names].some(name => !this.#listed.has(name))
     this.#listed = names
     // What could not be read may have been replaced.
@@ -232,7 +233,7 @@ export class PackFolder implements Disposable {
     const hasNewMulti = this.#openMulti(all.includes(multiName))
     const hasNewList = this.#readCondemned(all.includes(condemnedName))
     const isMissing = this.#openUncovered()
-    if (hasLost || hasNew || hasNewMulti || hasNewList) this.#changes += 1
+    if (hasLost || hasNew || isRebuilt || hasNewMulti || hasNewList) this.#changes += 1
     return hasLost || isMissing || statSync(this.path).mtimeMs !== changedAt
   }
 
@@ -245,6 +246,17 @@ export class PackFolder implements Disposable {
       hasLost = true
     }
     return hasLost
+  }
+
+  // A pack never changes, but its trailer may have been made anew.
+  #dropReplaced(): boolean {
+    let hasDropped = false
+    for (const [name, pack] of this.#files.packs) {
+      if (statSync(pack.path, { throwIfNoEntry: false })?.ino === pack.inode) continue
+      this.#drop(name, pack)
+      hasDropped = true
+    }
+    return hasDropped
   }
 
   #openMulti(isThere: boolean): boolean {

@@ -23,6 +23,18 @@ export type RecordFields = Omit<PackRecord, 'digest'>
 /** Where in a pack file a record's stored bytes lie. */
 export type PackPlace = PackRecord & { readonly offset: number }
 
+/** Where stored bytes can be read from: a pack. */
+export interface PlaceReader {
+  readonly path: string
+  /** Throws CorruptObjectError where the file is shorter. */
+  readPlace(place: PackPlace, offset: number, length: number): Buffer
+  /** Keeps the file open until what is returned is disposed. */
+  use(): Disposable
+}
+
+/** An object, and what it can be read from. */
+export type PlacedObject = { readonly pack: PlaceReader; readonly place: PackPlace }
+
 /** First bytes of a pack: the format's name and version. */
 export const packMagic = Buffer.from('cairnpk1')
 

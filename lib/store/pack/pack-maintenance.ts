@@ -10,7 +10,7 @@ import { writeData } from './large-payload.js'
 import type { PackCalls } from './pack-calls.js'
 import type { PackFile } from './pack-file.js'
 import { packSuffix } from './pack-folder.js'
-import type { PackPlace } from './pack-format.js'
+import type { PackPlace, PlaceReader } from './pack-format.js'
 import { openPayload } from './pack-payload.js'
 import { PackWriter } from './pack-writer.js'
 import type { Zstd } from './zstd.js'
@@ -120,14 +120,16 @@ async function copyAll(
         await new Promise(resolve => setImmediate(resolve))
       }
     } catch (error) {
-      if (error instanceof CorruptObjectError || isErrno(error, 'EIO')) {
-        return { source, error: error as CairnError | NodeJS.ErrnoException }
-      }
-      throw error
+      if (!isUnreadable(error)) throw error
+      return { source, error }
     }
     use[Symbol.dispose]()
   }
   return undefined
+}
+
+function isUnreadable(error: unknown): error is CairnError | NodeJS.ErrnoException {
+  return error instanceof CorruptObjectError || isErrno(error, 'EIO')
 }
 
 /** In the order of the file, so that what was stored together stays together. */
@@ -143,11 +145,11 @@ function livePlaces({ pack, isLive }: PackSource): PackPlace[] {
 
 // One object on its way into another pack.
 class ObjectCopy {
-  readonly #pack: PackFile
+  readonly #pack: PlaceReader
   readonly #place: PackPlace
   readonly #parts: RewriteParts
 
-  constructor(pack: PackFile, place: PackPlace, parts: RewriteParts) {
+  constructor(pack: PlaceReader, place: PackPlace, parts: RewriteParts) {
     this.#pack = pack
     this.#place = place
     this.#parts = parts

@@ -6,9 +6,7 @@ import type { ObjectType } from '../../object/object-type.js'
 import { maxMetadataBytes } from '../../object/received-object.js'
 import { cutRange, maxChunkBytes } from '../byte-range.js'
 import type { ByteRange, ObjectStream, WholeObject } from '../object-store.js'
-import type { PackFile } from './pack-file.js'
-import type { FoundObject } from './pack-folder.js'
-import type { PackPlace } from './pack-format.js'
+import type { PackPlace, PlacedObject, PlaceReader } from './pack-format.js'
 import { type SourceObject, wholeBytes } from './pack-stream-writer.js'
 import type { Zstd } from './zstd.js'
 import { readFrames } from './zstd-frames.js'
@@ -21,7 +19,7 @@ export type ZstdSource = () => Promise<Zstd>
  *
  * @param zstd - decodes compressed payloads; may be absent for raw ones
  */
-export function readPayload(found: FoundObject, zstd: Zstd | undefined): WholeObject {
+export function readPayload(found: PlacedObject, zstd: Zstd | undefined): WholeObject {
   const { pack, place } = found
   const { digest, type, size } = place
   if (size > maxMetadataBytes) {
@@ -40,7 +38,7 @@ export function readPayload(found: FoundObject, zstd: Zstd | undefined): WholeOb
 
 /** Opens a payload; throws as ObjectReader.open. */
 export function openPayload(
-  found: FoundObject,
+  found: PlacedObject,
   zstd: ZstdSource,
   range?: ByteRange,
 ): ObjectStream {
@@ -48,7 +46,7 @@ export function openPayload(
 }
 
 /** An object as it is stored, for a stream of packs. */
-export function storedObject({ pack, place }: FoundObject): SourceObject {
+export function storedObject({ pack, place }: PlacedObject): SourceObject {
   const { offset: _, ...record } = place
   if (place.storedSize <= wholeBytes) {
     const stored = pack.readPlace(place, 0, place.storedSize)
@@ -72,7 +70,7 @@ export function storedObject({ pack, place }: FoundObject): SourceObject {
   }
 }
 
-function* storedPieces(pack: PackFile, place: PackPlace): Generator<Buffer> {
+function* storedPieces(pack: PlaceReader, place: PackPlace): Generator<Buffer> {
   for (let offset = 0; offset < place.storedSize; offset += maxChunkBytes) {
     const length = Math.min(place.storedSize - offset, maxChunkBytes)
     yield pack.readPlace(place, offset, length)
@@ -82,13 +80,13 @@ function* storedPieces(pack: PackFile, place: PackPlace): Generator<Buffer> {
 class PackStream implements ObjectStream {
   readonly type: ObjectType
   readonly size: number
-  readonly #found: FoundObject
+  readonly #found: PlacedObject
   readonly #zstd: ZstdSource
   readonly #use: Disposable
   readonly #range: ByteRange | undefined
   #isClosed = false
 
-  constructor(found: FoundObject, zstd: ZstdSource, range: ByteRange | undefined) {
+  constructor(found: PlacedObject, zstd: ZstdSource, range: ByteRange | undefined) {
     this.type = found.place.type
     this.size = found.place.size
     this.#range = range && cutRange(range, this.size)
@@ -134,7 +132,7 @@ class PackStream implements ObjectStream {
 }
 
 function* raw(
-  { pack, place }: FoundObject,
+  { pack, place }: PlacedObject,
   { offset, length }: ByteRange,
 ): Generator<Uint8Array> {
   for (let given = 0; given < length; given += maxChunkBytes) {
@@ -143,7 +141,7 @@ function* raw(
 }
 
 function decoded(
-  { pack, place }: FoundObject,
+  { pack, place }: PlacedObject,
   zstd: Zstd,
   { offset, length }: ByteRange,
 ): Generator<Uint8Array> {
