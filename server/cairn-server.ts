@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { InvalidArgumentError } from '../lib/errors.js'
 import { findAlgorithmByName } from '../lib/object/algorithm.js'
+import { MemoryBudget, type MemoryBudgetOptions } from '../lib/remote/memory-budget.js'
 import { defaultPatience, type Patience } from '../lib/remote/peer-watch.js'
 import type { ReceiveLimits } from '../lib/remote/receive-limits.js'
 import type { RepositoryChoices } from '../lib/repository/config.js'
@@ -33,6 +34,8 @@ export type ServerOptions = {
   readonly maxTransfers?: number
   readonly maxOpenRepositories?: number
   readonly limits?: Partial<ReceiveLimits>
+  /** Memory that all pushes together take for large directories and what they lack. */
+  readonly transferMemory?: Partial<MemoryBudgetOptions>
   readonly idleTimeoutMs?: number
   readonly minimumBytesPerSecond?: number
 }
@@ -54,6 +57,9 @@ export interface CairnServer extends AsyncDisposable {
 
 const defaultMaxTransfers = 256
 const defaultMaxOpenRepositories = 64
+
+// Half of it holds a directory of the largest size, with all that it names missing.
+const defaultTransferMemoryBytes = 768 * 1024 * 1024
 const defaultGraceMs = 10_000
 const maxConnections = 2048
 
@@ -169,6 +175,10 @@ class HttpServer implements CairnServer {
       sessions: this.#sessions,
       patience: this.#patience,
       limits,
+      memory: new MemoryBudget({
+        bytes: defaultTransferMemoryBytes,
+        ...this.#options.transferMemory,
+      }),
       refusal: () => this.pushRefusal,
       isClosing: () => this.#isClosing,
     }

@@ -3,6 +3,7 @@ import { AccessRefusedError } from '../lib/errors.js'
 import { encodeDescriptor } from '../lib/object/descriptor.js'
 import { encodeTagList } from '../lib/object/tag-list.js'
 import { parseTagName } from '../lib/object/tag-name.js'
+import type { MemoryBudget } from '../lib/remote/memory-budget.js'
 import { PeerConnection, type PeerOptions } from '../lib/remote/peer-connection.js'
 import type { ReceiveLimits } from '../lib/remote/receive-limits.js'
 import { receivePush } from '../lib/remote/receive-push.js'
@@ -27,6 +28,7 @@ export type Version1Context = {
   readonly sessions: TransferSessions
   readonly patience: Pick<PeerOptions, 'idleTimeoutMs' | 'minimumBytesPerSecond'>
   readonly limits: Partial<ReceiveLimits>
+  readonly memory: MemoryBudget
   /** Why pushes are refused, if they are. */
   readonly refusal: () => string | undefined
   readonly isClosing: () => boolean
@@ -137,6 +139,7 @@ async function receiveObjects(
         ...name,
         who: log.peer,
         limits: context.limits,
+        memory: context.memory,
         signal,
       })
       log.add({ objects, bytes })

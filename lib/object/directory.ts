@@ -115,12 +115,7 @@ export function encodeDirectory(entries: Directory): Buffer {
  */
 export function decodeDirectory(payload: Uint8Array, strictness: Strictness): Directory {
   const reader = new ByteReader(payload, 'directory')
-  const count = reader.u32('entry count')
-  if (count * minEntryBytes > reader.left) {
-    throw reader.invalid(
-      `${count} entries take at least ${count * minEntryBytes} bytes, found ${reader.left}`,
-    )
-  }
+  const count = readEntryCount(reader)
   const entries: DirectoryEntry[] = []
   for (let index = 0; index < count; index++) {
     const entry = readEntry(reader, strictness)
@@ -146,33 +141,49 @@ export function totalsOf(entries: Directory): SubObjectTotals {
 
 /** Adds up what lies below a directory, whether or not the sums fit their fields. */
 export function exactTotalsOf(entries: Directory): ExactTotals {
-  let count = 0n
-  let size = 0n
+  const sum = new TotalsSum()
+  for (const entry of entries) sum.add(entry)
+  return sum.exact()
+}
+
+/** Adds up what lies below a directory, entry by entry. */
+export class TotalsSum {
+  #count = 0n
+  #size = 0n
+  #references = 0
   // Most sizes are small: they are added up as numbers, which carry 2^53 exactly.
-  let smallSizes = 0
-  const addSize = (added: number): void => {
-    if (added > smallSizeLimit) size += BigInt(added)
-    else smallSizes += added
-    if (smallSizes > smallSizeLimit) {
-      size += BigInt(smallSizes)
-      smallSizes = 0
-    }
-  }
-  let references = entries.length
-  for (const entry of entries) {
-    addSize(entry.header.size)
+  #smallSizes = 0
+
+  add(entry: DirectoryEntry): void {
+    this.#references += 1
+    this.#addSize(entry.header.size)
     if (entry.kind === 'regular') {
-      references += 1
-      addSize(entry.file.size)
+      this.#references += 1
+      this.#addSize(entry.file.size)
     } else if (entry.kind === 'directory') {
       const { directory } = entry
-      references += 1
-      count += BigInt(directory.subObjectCount)
-      addSize(directory.size)
-      size += directory.subObjectsSize
+      this.#references += 1
+      this.#count += BigInt(directory.subObjectCount)
+      this.#addSize(directory.size)
+      this.#size += directory.subObjectsSize
     }
   }
-  return { count: count + BigInt(references), size: size + BigInt(smallSizes) }
+
+  exact(): ExactTotals {
+    return {
+      count: this.#count + BigInt(this.#references),
+      size: this.#size + BigInt(this.#smallSizes),
+    }
+  }
+
+  #addSize(added: number): void {
+    if (added > smallSizeLimit) this.#size += BigInt(added)
+    else this.#smallSizes += added
+    if (this.#smallSizes > smallSizeLimit) {
+      this.#size += BigInt(this.#smallSizes)
+      this.#smallSizes = 0
+    }
+  }
 }
 
 /** Makes totals of exact sums; throws NotRepresentableError above u32 or u64. */
@@ -190,14 +201,17 @@ export function checkedTotals(count: bigint, size: bigint): SubObjectTotals {
 /** What a directory refers to, in the order of format section 4. */
 export function directoryDependencies(entries: Directory): Descriptor[] {
   const dependencies: Descriptor[] = []
-  for (const entry of entries) {
-    dependencies.push(leafDescriptor('header', entry.header))
-    if (entry.kind === 'regular') dependencies.push(leafDescriptor('file', entry.file))
-    if (entry.kind === 'directory') {
-      dependencies.push(directoryDescriptor(entry.directory))
-    }
-  }
+  for (const entry of entries) addDependencies(entry, dependencies)
   return dependencies
+}
+
+/** Adds what an entry refers to. */
+export function addDependencies(entry: DirectoryEntry, dependencies: Descriptor[]): void {
+  dependencies.push(leafDescriptor('header', entry.header))
+  if (entry.kind === 'regular') dependencies.push(leafDescriptor('file', entry.file))
+  if (entry.kind === 'directory') {
+    dependencies.push(directoryDescriptor(entry.directory))
+  }
 }
 
 /** The descriptor of a directory that an entry or an application refers to. */
@@ -229,7 +243,19 @@ function writeEntry(writer: ByteWriter, entry: DirectoryEntry): void {
   }
 }
 
-function readEntry(reader: ByteReader, strictness: Strictness): DirectoryEntry {
+/** Reads how many entries follow, as many as the bytes behind it can hold. */
+export function readEntryCount(reader: ByteReader): number {
+  const count = reader.u32('entry count')
+  if (count * minEntryBytes > reader.left) {
+    throw reader.invalid(
+      `${count} entries take at least ${count * minEntryBytes} bytes, found ${reader.left}`,
+    )
+  }
+  return count
+}
+
+/** Reads one entry, without a look at its names. */
+export function readEntry(reader: ByteReader, strictness: Strictness): DirectoryEntry {
   const name = reader.prefixed('entry name')
   const kindByte = reader.u8('entry type')
   const kind = kinds[kindByte]
@@ -272,7 +298,8 @@ function readEntry(reader: ByteReader, strictness: Strictness): DirectoryEntry {
   return kind === 'symlink' ? { name, header, kind, target } : { name, header, kind }
 }
 
-function findEntryProblem(entry: DirectoryEntry): string | undefined {
+/** Says what is wrong with an entry by itself; undefined when nothing is. */
+export function findEntryProblem(entry: DirectoryEntry): string | undefined {
   const nameProblem = findNameProblem(entry.name)
   if (nameProblem !== undefined) return `the name of ${show(entry)} ${nameProblem}`
   if (entry.header.size < minHeaderBytes) {
@@ -303,6 +330,14 @@ function findNamesProblem(
   if (unordered === -1) return findNameOfTwoKinds(entries)
   if (strictness === 'tolerant') return findRepeatedName(entries)
   const [before, entry] = entries.slice(unordered - 1)
+  return outOfOrder(before, entry)
+}
+
+/** Says that an entry may not follow another. */
+export function outOfOrder(
+  before: DirectoryEntry | undefined,
+  entry: DirectoryEntry | undefined,
+): string {
   return `${show(entry)} is out of order or repeated: it follows ${show(before)}`
 }
 
@@ -331,7 +366,8 @@ function findRepeatedName(entries: Directory): string | undefined {
   return undefined
 }
 
-function repeated(name: Buffer): string {
+/** Says that two entries have one name. */
+export function repeated(name: Buffer): string {
   return `name "${escapeBytes(name)}" stands twice`
 }
 

@@ -7,12 +7,15 @@ import {
 import type { Descriptor } from './descriptor.js'
 import { algorithmOf, type Digest } from './digest.js'
 import {
+  addDependencies,
   decodeDirectory,
   directoryDependencies,
   type ExactTotals,
-  exactTotalsOf,
+  TotalsSum,
 } from './directory.js'
+import { entriesInStep, walkDirectory } from './directory-walk.js'
 import { decodeHeader } from './header.js'
+import type { Steps } from './in-steps.js'
 import type { ObjectType } from './object-type.js'
 import type { Strictness } from './strictness.js'
 
@@ -40,12 +43,13 @@ export function dependenciesOf(
  *
  * It must have the announced size, be in its one strict form, refer only to digests of its
  * own algorithm, and have exactly the totals that `descriptor` announced. Returns its
- * dependencies; throws InvalidObjectError.
+ * dependencies, read from the payload as they are asked for: a large directory would take
+ * ten times its bytes. Throws InvalidObjectError.
  */
-export function parseReceivedObject(
+export function* parseReceivedObject(
   descriptor: Descriptor,
   payload: Uint8Array,
-): Descriptor[] {
+): Steps<Iterable<Descriptor>> {
   const { digest, type, size, subObjectCount, subObjectsSize } = descriptor
   if (payload.length !== size) {
     throw new InvalidObjectError(
@@ -53,8 +57,7 @@ export function parseReceivedObject(
       { digest, type, expected: size, found: payload.length },
     )
   }
-  const { dependencies, totals } = parseStrictly(type, payload)
-  checkOneAlgorithm(digest, dependencies)
+  const { dependencies, totals } = yield* parseStrictly(descriptor, payload)
   if (totals.count !== BigInt(subObjectCount) || totals.size !== subObjectsSize) {
     throw new InvalidObjectError(
       `${type} ${digest} has wrong totals: expected ${subObjectCount} references and ` +
@@ -84,27 +87,51 @@ export function checkOneAlgorithm(
   }
 }
 
-function parseStrictly(
-  type: ObjectType,
+/**
+ * Checks a directory that is in its one strict form and refers only to digests of its own
+ * algorithm; tells its totals. Throws InvalidObjectError.
+ */
+export function* checkDirectory(digest: Digest, payload: Uint8Array): Steps<ExactTotals> {
+  const totals = new TotalsSum()
+  const dependencies: Descriptor[] = []
+  let count = 0
+  for (const entry of walkDirectory(payload)) {
+    dependencies.length = 0
+    addDependencies(entry, dependencies)
+    checkOneAlgorithm(digest, dependencies)
+    totals.add(entry)
+    count += 1
+    if (count % entriesInStep === 0) yield
+  }
+  return totals.exact()
+}
+
+function* dependenciesOfDirectory(payload: Uint8Array): Generator<Descriptor, void> {
+  const dependencies: Descriptor[] = []
+  for (const entry of walkDirectory(payload)) {
+    dependencies.length = 0
+    addDependencies(entry, dependencies)
+    yield* dependencies
+  }
+}
+
+function* parseStrictly(
+  { digest, type }: Descriptor,
   payload: Uint8Array,
-): { dependencies: Descriptor[]; totals: ExactTotals } {
+): Steps<{ dependencies: Iterable<Descriptor>; totals: ExactTotals }> {
   switch (type) {
     case 'header':
       decodeHeader(payload, 'strict')
       return { dependencies: [], totals: nothing }
     case 'directory': {
-      const directory = decodeDirectory(payload, 'strict')
-      return {
-        dependencies: directoryDependencies(directory),
-        totals: exactTotalsOf(directory),
-      }
+      const totals = yield* checkDirectory(digest, payload)
+      return { dependencies: dependenciesOfDirectory(payload), totals }
     }
     case 'application': {
       const application = decodeApplication(payload, 'strict')
-      return {
-        dependencies: applicationDependencies(application),
-        totals: exactApplicationTotals(application),
-      }
+      const dependencies = applicationDependencies(application)
+      checkOneAlgorithm(digest, dependencies)
+      return { dependencies, totals: exactApplicationTotals(application) }
     }
     case 'file':
       return { dependencies: [], totals: nothing }

@@ -6,15 +6,26 @@ import {
   type SubObjectTotals,
 } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
-import { decodeDirectory, totalsOf } from '../object/directory.js'
+import { checkedTotals } from '../object/directory.js'
+import { sumDirectory } from '../object/directory-walk.js'
+import { runInTurns } from '../object/in-steps.js'
 import type { ObjectReader, StoreSession, WholeObject } from '../store/object-store.js'
 
 type Known = Pick<Descriptor, 'type' | 'size'> & {
   readonly totals: SubObjectTotals | undefined
 }
 
-// What is forgotten costs a look into the store when it is named again.
-const maxRemembered = 4096
+/**
+ * What counts as there: all that the session shows, or only what this transfer received
+ * itself, so that a peer who may not read learns nothing of what others published.
+ */
+export type KnownScope = 'session' | 'received'
+
+// What is forgotten costs a look into the store when it is named again,
+const maxAnswers = 4096
+// and what the store cannot tell costs a transfer: for those the memory is larger.
+const maxReceived = 65_536
+const receivedBytes = 200
 const batch = 1024
 
 /**
@@ -26,13 +37,26 @@ const batch = 1024
 export class KnownObjects {
   readonly #session: StoreSession
   readonly #published: ObjectReader
-  readonly #remembered = new Map<Digest, Known>()
-  /** Directories of this session: it cannot read them back for their totals. */
-  readonly #received = new Map<Digest, SubObjectTotals>()
+  readonly #scope: KnownScope
+  /** What the session cannot answer for yet. */
+  readonly #unflushed = new Map<Digest, Known>()
+  /** What the session answered. */
+  readonly #answers = new Map<Digest, Known>()
+  /**
+   * What this transfer received and cannot read back, in order of use: the totals of
+   * directories, and everything where only this counts.
+   */
+  readonly #received = new Map<Digest, Known>()
 
-  constructor(session: StoreSession, published: ObjectReader) {
+  constructor(session: StoreSession, published: ObjectReader, scope: KnownScope) {
     this.#session = session
     this.#published = published
+    this.#scope = scope
+  }
+
+  /** Bytes of memory that this takes, about. */
+  get bytes(): number {
+    return (this.#received.size + this.#unflushed.size) * receivedBytes
   }
 
   /** Notes an object that was received and will be committed with the next flush. */
@@ -41,13 +65,14 @@ export class KnownObjects {
     // Files and headers, by far the most, share one value.
     const isLeaf = type === 'file' || type === 'header'
     const totals = isLeaf ? noSubObjects : { subObjectCount, subObjectsSize }
-    if (!isLeaf) this.#received.set(digest, totals)
-    this.#remembered.set(digest, { type, size, totals })
+    const known = { type, size, totals }
+    this.#unflushed.set(digest, known)
+    if (!isLeaf || this.#scope === 'received') this.#keep(digest, known)
   }
 
   /** Says that the session can answer for all that was received so far. */
   flushed(): void {
-    if (this.#remembered.size > maxRemembered) this.#remembered.clear()
+    this.#unflushed.clear()
   }
 
   /**
@@ -56,23 +81,42 @@ export class KnownObjects {
    * Throws InvalidObjectError when a descriptor does not fit the object that is there.
    */
   async look(descriptors: readonly Descriptor[]): Promise<void> {
-    const unknown = new Map<Digest, Descriptor>()
-    for (const descriptor of descriptors) {
-      if (!this.#remembered.has(descriptor.digest))
-        unknown.set(descriptor.digest, descriptor)
+    if (this.#answers.size > maxAnswers) this.#answers.clear()
+    if (this.#scope === 'session') {
+      const unknown = new Map<Digest, Descriptor>()
+      for (const descriptor of descriptors) {
+        const { digest } = descriptor
+        if (!this.has(digest)) unknown.set(digest, descriptor)
+      }
+      const rows = [...unknown.values()]
+      for (let start = 0; start < rows.length; start += batch) {
+        await this.#stat(rows.slice(start, start + batch))
+      }
     }
-    const rows = [...unknown.values()]
-    for (let start = 0; start < rows.length; start += batch) {
-      await this.#stat(rows.slice(start, start + batch))
-    }
     for (const descriptor of descriptors) {
-      const known = this.#remembered.get(descriptor.digest)
+      const known = this.#find(descriptor.digest)
       if (known !== undefined) await this.#check(descriptor, known)
     }
   }
 
   has(digest: Digest): boolean {
-    return this.#remembered.has(digest)
+    return this.#find(digest) !== undefined
+  }
+
+  #find(digest: Digest): Known | undefined {
+    const known = this.#unflushed.get(digest) ?? this.#answers.get(digest)
+    if (known !== undefined || this.#scope === 'session') return known
+    return this.#received.get(digest)
+  }
+
+  #keep(digest: Digest, known: Known): void {
+    this.#received.delete(digest)
+    this.#received.set(digest, known)
+    if (this.#received.size <= maxReceived) return
+    for (const oldest of this.#received.keys()) {
+      this.#received.delete(oldest)
+      return
+    }
   }
 
   async #stat(descriptors: readonly Descriptor[]): Promise<void> {
@@ -80,9 +124,10 @@ export class KnownObjects {
     for (const [index, { digest, type, size }] of descriptors.entries()) {
       const info = found[index]
       // Otherwise it is damaged here, or the descriptor lies: what comes will tell.
-      if (info?.type === type && info.size === size) {
-        this.#remembered.set(digest, { type, size, totals: this.#received.get(digest) })
-      }
+      if (info?.type !== type || info.size !== size) continue
+      const received = this.#received.get(digest)
+      this.#answers.set(digest, { type, size, totals: received?.totals })
+      if (received !== undefined) this.#keep(digest, received)
     }
   }
 
@@ -90,9 +135,14 @@ export class KnownObjects {
     if (known.type !== descriptor.type || known.size !== descriptor.size) {
       throw lie(descriptor, `${known.type} of ${known.size} bytes`)
     }
-    const totals = known.totals ?? (await this.#readTotals(descriptor))
+    const totals = known.totals ?? (await this.#findTotals(descriptor))
+    if (totals === undefined) {
+      // Received here, and forgotten since: it is asked for again.
+      this.#answers.delete(descriptor.digest)
+      return
+    }
     if (known.totals === undefined) {
-      this.#remembered.set(descriptor.digest, { ...known, totals })
+      this.#answers.set(descriptor.digest, { ...known, totals })
     }
     if (
       totals.subObjectCount !== descriptor.subObjectCount ||
@@ -105,20 +155,25 @@ export class KnownObjects {
     }
   }
 
-  async #readTotals({ digest, type }: Descriptor): Promise<SubObjectTotals> {
+  async #findTotals({ digest, type }: Descriptor): Promise<SubObjectTotals | undefined> {
     if (type === 'file' || type === 'header') return noSubObjects
-    const [object] = await this.#published.read([digest])
-    if (object === undefined)
-      throw new ObjectNotFoundError(`no object ${digest}`, { digest })
-    return totalsOfObject(object)
+    try {
+      const [object] = await this.#published.read([digest])
+      return object === undefined ? undefined : await totalsOfObject(object)
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) return undefined
+      throw error
+    }
   }
 }
 
 /** The totals of a stored directory or application. */
-function totalsOfObject({ type, payload }: WholeObject): SubObjectTotals {
-  return type === 'application'
-    ? applicationTotals(decodeApplication(payload, 'tolerant'))
-    : totalsOf(decodeDirectory(payload, 'tolerant'))
+async function totalsOfObject({ type, payload }: WholeObject): Promise<SubObjectTotals> {
+  if (type === 'application') {
+    return applicationTotals(decodeApplication(payload, 'tolerant'))
+  }
+  const { count, size } = await runInTurns(sumDirectory(payload))
+  return checkedTotals(count, size)
 }
 
 function lie(descriptor: Descriptor, found: string): InvalidObjectError {

@@ -8,6 +8,12 @@ export type PeerOptions = Partial<Patience> & {
   readonly signal?: AbortSignal
 }
 
+/** How a longer thing is read. */
+export type ReadOptions = {
+  /** Asked before memory for that many bytes is taken, when the first have come. */
+  readonly makeRoom?: (bytes: number) => Promise<void>
+}
+
 /** How much of something has been read before. */
 export type Part = {
   readonly what: string
@@ -82,16 +88,27 @@ export class PeerConnection implements AsyncDisposable {
    *
    * Throws ConnectionLostError when the stream ends before.
    */
-  async read(length: number, what: string): Promise<Buffer> {
+  async read(
+    length: number,
+    what: string,
+    { makeRoom }: ReadOptions = {},
+  ): Promise<Buffer> {
     this.#throwUnreadable()
     if (this.#chunk.length >= length) return this.#take(length)
     let bytes: Buffer = Buffer.alloc(0)
     let received = 0
     while (received < length) {
       if (!(await this.#fill())) throw cutOff(received, length, what)
-      const part = this.#take(length - received)
+      const needed = Math.min(length, received + this.#chunk.length)
       // Kept apart, parts of a byte each would take hundreds of bytes each.
-      bytes = withRoomFor(bytes, received + part.length, length)
+      if (needed > bytes.length) {
+        const room = Math.min(length, Math.max(needed, 2 * bytes.length))
+        await makeRoom?.(room)
+        const larger = Buffer.allocUnsafeSlow(room)
+        larger.set(bytes)
+        bytes = larger
+      }
+      const part = this.#take(length - received)
       bytes.set(part, received)
       received += part.length
     }
@@ -248,16 +265,6 @@ export class PeerConnection implements AsyncDisposable {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
-}
-
-/** The same bytes in a buffer that holds `needed`, or twice as many as now, of `most`. */
-function withRoomFor(bytes: Buffer, needed: number, most: number): Buffer {
-  if (needed <= bytes.length) return bytes
-  const larger = Buffer.allocUnsafeSlow(
-    Math.min(most, Math.max(needed, 2 * bytes.length)),
-  )
-  larger.set(bytes)
-  return larger
 }
 
 function cutOff(received: number, expected: number, what: string): ConnectionLostError {

@@ -6,12 +6,14 @@ import {
 import { type Descriptor, sameDescriptor } from '../object/descriptor.js'
 import { algorithmOf, type Digest } from '../object/digest.js'
 import { digestObject } from '../object/digester.js'
+import { runInTurns } from '../object/in-steps.js'
 import { parseReceivedObject } from '../object/received-object.js'
 import type { HeldObject, ObjectReader, StoreSession } from '../store/object-store.js'
 import { CommitOrder } from './commit-order.js'
 import { DescriptorQueue } from './descriptor-queue.js'
 import { DescriptorStack } from './descriptor-stack.js'
-import { KnownObjects } from './known-objects.js'
+import { KnownObjects, type KnownScope } from './known-objects.js'
+import { MemoryBudget, type MemoryLease } from './memory-budget.js'
 import type { PeerConnection } from './peer-connection.js'
 import { ProgressMeter } from './progress-meter.js'
 import { ReceiveBudget, type ReceiveLimits } from './receive-limits.js'
@@ -23,6 +25,12 @@ export type ReceiveOptions = {
   readonly published: ObjectReader
   readonly limits?: Partial<ReceiveLimits>
   readonly progress?: ProgressMeter
+  /** What need not come: by default all that the session shows. */
+  readonly known?: KnownScope
+  /** Memory that is shared with other transfers; without it the limits alone count. */
+  readonly memory?: MemoryBudget
+  /** Hears of payload bytes as they come; it may take its time, or refuse them. */
+  readonly admit?: (bytes: number) => Promise<void> | void
   /**
    * Runs when everything is published, before the peer is told that all is done. Without
    * it the peer is let go as soon as everything has come.
@@ -31,7 +39,12 @@ export type ReceiveOptions = {
 }
 
 /** What a session received. */
-export type ReceiveResult = { readonly objects: number; readonly bytes: number }
+export type ReceiveResult = {
+  readonly objects: number
+  readonly bytes: number
+  /** References to what was here, or had come, already. */
+  readonly skipped: number
+}
 
 /** The most objects that may be under way at once, the one being received counted in. */
 export const maxInFlight = 256
@@ -40,6 +53,12 @@ export const maxInFlight = 256
 const maxBatchedFileBytes = 16 * 1024
 const fileChunkBytes = 1024 * 1024
 const itemsPerWrite = 1024
+
+// Of a large directory so many references are looked at in one go.
+const referencesAtOnce = 1024
+
+// What one object takes that is missing: its digest, descriptor and places in tables.
+const pendingBytes = 320
 
 /**
  * Receives `root` and everything below it that the session lacks, commits it children
@@ -55,7 +74,7 @@ export async function receiveObjects(
   session: StoreSession,
   options: ReceiveOptions,
 ): Promise<ReceiveResult> {
-  const receiver = new Receiver(peer, session, options)
+  using receiver = new Receiver(peer, session, options)
   const result = await receiver.run(root)
   const { confirm } = options
   if (confirm !== undefined) {
@@ -77,9 +96,9 @@ type Waiting = {
 }
 
 /** An object that was asked for; it stays expected until its closure is complete. */
-type Expected = { readonly descriptor: Descriptor; readonly waiting: Waiting[] }
+type Expected = { readonly descriptor: Descriptor; waiting: Waiting[] | undefined }
 
-class Receiver {
+class Receiver implements Disposable {
   readonly #peer: PeerConnection
   readonly #session: StoreSession
   readonly #progress: ProgressMeter
@@ -89,7 +108,10 @@ class Receiver {
   readonly #inFlight = new DescriptorQueue(maxInFlight)
   readonly #wanted = new DescriptorStack()
   readonly #expected = new Map<Digest, Expected>()
+  readonly #memory: MemoryLease
+  readonly #admit: (bytes: number) => Promise<void> | void
   #objects = 0
+  #skipped = 0
   #bytes = 0
   #outgoing: Buffer[] = []
 
@@ -98,8 +120,15 @@ class Receiver {
     this.#session = session
     this.#progress = options.progress ?? new ProgressMeter()
     this.#budget = new ReceiveBudget(options.limits)
-    this.#known = new KnownObjects(session, options.published)
+    const { published, known = 'session', memory = unbounded(), admit } = options
+    this.#known = new KnownObjects(session, published, known)
     this.#commits = new CommitOrder(session)
+    this.#memory = memory.open()
+    this.#admit = admit ?? (() => undefined)
+  }
+
+  [Symbol.dispose](): void {
+    this.#memory[Symbol.dispose]()
   }
 
   async run(root: Descriptor): Promise<ReceiveResult> {
@@ -120,7 +149,7 @@ class Receiver {
       await this.#send()
     }
     await this.#flush()
-    return { objects: this.#objects, bytes: this.#bytes }
+    return { objects: this.#objects, bytes: this.#bytes, skipped: this.#skipped }
   }
 
   /** Pops wants off the stack while the peer may have more under way. */
@@ -134,6 +163,7 @@ class Receiver {
   }
 
   async #skip(descriptor: Descriptor): Promise<void> {
+    this.#skipped += 1
     this.#progress.skip(descriptor)
     this.#outgoing.push(encodeWireItem({ kind: 'skip', descriptor }))
     if (this.#outgoing.length >= itemsPerWrite) await this.#send()
@@ -147,7 +177,7 @@ class Receiver {
 
   #expect(descriptor: Descriptor): Expected {
     this.#budget.take(descriptor)
-    const expected = { descriptor, waiting: [] }
+    const expected = { descriptor, waiting: undefined }
     this.#expected.set(descriptor.digest, expected)
     this.#budget.checkPending(this.#expected.size)
     this.#wanted.pushFront(descriptor)
@@ -159,8 +189,8 @@ class Receiver {
       await this.#receiveFile(descriptor)
     } else {
       const payload = await this.#receivePayload(descriptor)
-      const dependencies = parse(descriptor, payload)
-      const missing = await this.#findMissing(dependencies)
+      const dependencies = await parse(descriptor, payload)
+      const missing = await this.#findMissing(dependencies, payload.length)
       if (missing.length === 0) {
         const { digest, type } = descriptor
         // A view would keep alive all that the socket gave along with it.
@@ -173,11 +203,22 @@ class Receiver {
     this.#bytes += descriptor.size
     this.#progress.addObject()
     if (this.#commits.due) await this.#flush()
+    await this.#holdMemory(0)
+  }
+
+  /** Says what memory is held: a payload that is being worked on, and what is missing. */
+  async #holdMemory(payloadBytes: number): Promise<void> {
+    const pending = this.#expected.size * pendingBytes
+    // The session copies a payload that is held.
+    await this.#memory.hold(2 * payloadBytes + pending + this.#known.bytes)
   }
 
   async #receivePayload(descriptor: Descriptor): Promise<Buffer> {
     const { digest, type, size } = descriptor
-    const payload = await this.#peer.read(size, `${type} ${digest}`)
+    await this.#admit(size)
+    const payload = await this.#peer.read(size, `${type} ${digest}`, {
+      makeRoom: async bytes => this.#holdMemory(bytes),
+    })
     this.#progress.addBytes(size)
     checkDigest(descriptor, digestObject(algorithmOf(digest), type, payload))
     return payload
@@ -196,6 +237,7 @@ class Receiver {
         received: size - left,
         expected: size,
       })
+      await this.#admit(chunk.length)
       await writer.write(chunk)
       left -= chunk.length
       this.#progress.addBytes(chunk.length)
@@ -211,11 +253,30 @@ class Receiver {
    *
    * Returns those that must come before it can be committed, as often as they stand.
    */
-  async #findMissing(dependencies: readonly Descriptor[]): Promise<Expected[]> {
+  async #findMissing(
+    dependencies: Iterable<Descriptor>,
+    payloadBytes: number,
+  ): Promise<Expected[]> {
+    const missing: Expected[] = []
+    let row: Descriptor[] = []
+    const sort = async (): Promise<void> => {
+      await this.#sort(row, missing)
+      row = []
+    }
+    for (const dependency of dependencies) {
+      row.push(dependency)
+      if (row.length < referencesAtOnce) continue
+      await sort()
+      await this.#holdMemory(payloadBytes)
+    }
+    await sort()
+    return missing
+  }
+
+  async #sort(dependencies: readonly Descriptor[], missing: Expected[]): Promise<void> {
     await this.#known.look(
       dependencies.filter(({ digest }) => !this.#expected.has(digest)),
     )
-    const missing: Expected[] = []
     for (const dependency of dependencies) {
       const expected = this.#expected.get(dependency.digest)
       if (expected !== undefined) {
@@ -226,7 +287,6 @@ class Receiver {
         await this.#skip(dependency)
       } else missing.push(this.#expect(dependency))
     }
-    return missing
   }
 
   async #hold(
@@ -242,7 +302,11 @@ class Receiver {
     await writer.write(payload)
     checkDigest(descriptor, writer.digest())
     const waiting = { descriptor, held: await writer.hold(), missing: missing.length }
-    for (const expected of missing) expected.waiting.push(waiting)
+    for (const expected of missing) {
+      // An empty array would take room for many at its first.
+      if (expected.waiting === undefined) expected.waiting = [waiting]
+      else expected.waiting.push(waiting)
+    }
   }
 
   /** Releases what waited for an object, up to the root. */
@@ -267,9 +331,16 @@ class Receiver {
   }
 }
 
-function parse(descriptor: Descriptor, payload: Buffer): readonly Descriptor[] {
+function unbounded(): MemoryBudget {
+  return new MemoryBudget({ bytes: Number.POSITIVE_INFINITY })
+}
+
+async function parse(
+  descriptor: Descriptor,
+  payload: Buffer,
+): Promise<Iterable<Descriptor>> {
   try {
-    return parseReceivedObject(descriptor, payload)
+    return await runInTurns(parseReceivedObject(descriptor, payload))
   } catch (error) {
     if (
       !(error instanceof InvalidObjectError || error instanceof NotRepresentableError)

@@ -3,19 +3,19 @@ import type { Descriptor } from '../object/descriptor.js'
 import type { TagName } from '../object/tag-name.js'
 import type { Repository } from '../repository/repository.js'
 import type { PeerConnection } from './peer-connection.js'
-import type { ProgressMeter } from './progress-meter.js'
-import type { ReceiveLimits } from './receive-limits.js'
-import { type ReceiveResult, receiveObjects } from './receive-objects.js'
+import {
+  type ReceiveOptions,
+  type ReceiveResult,
+  receiveObjects,
+} from './receive-objects.js'
 import { readPeerDescriptor } from './wire-item.js'
 
 /** How a push is received. */
-export type ReceivePushOptions = {
+export type ReceivePushOptions = Omit<ReceiveOptions, 'published' | 'confirm'> & {
   /** The tag that shall name the pushed application. */
   readonly tag?: TagName
   /** Who pushes, for the tag's log. */
   readonly who?: string
-  readonly limits?: Partial<ReceiveLimits>
-  readonly progress?: ProgressMeter
   readonly signal?: AbortSignal
 }
 
@@ -33,7 +33,7 @@ export async function receivePush(
   repository: Repository,
   options: ReceivePushOptions,
 ): Promise<ReceivedPush> {
-  const { tag, who, limits, progress, signal } = options
+  const { tag, who, signal, ...receiving } = options
   const root = await readPeerDescriptor(peer)
   if (root.type !== 'application') {
     throw new ProtocolViolationError(
@@ -54,9 +54,8 @@ export async function receivePush(
   }
   const result = await receiveObjects(peer, root, session.objects, {
     published: repository.objects,
+    ...receiving,
     confirm: setTag,
-    ...(limits === undefined ? {} : { limits }),
-    ...(progress === undefined ? {} : { progress }),
   })
   return { ...result, root }
 }

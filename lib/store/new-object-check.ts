@@ -4,10 +4,11 @@ import {
   decodeApplication,
 } from '../object/application.js'
 import type { Digest } from '../object/digest.js'
-import { decodeDirectory, directoryDependencies, totalsOf } from '../object/directory.js'
+import { checkedTotals } from '../object/directory.js'
 import { decodeHeader } from '../object/header.js'
+import { runAtOnce, type Steps } from '../object/in-steps.js'
 import type { ObjectType } from '../object/object-type.js'
-import { checkOneAlgorithm } from '../object/received-object.js'
+import { checkDirectory, checkOneAlgorithm } from '../object/received-object.js'
 
 /**
  * Checks an object that is about to be stored.
@@ -21,6 +22,15 @@ export function checkNewObject(
   digest: Digest,
   payload: Uint8Array,
 ): void {
+  runAtOnce(checkNewObjectInSteps(type, digest, payload))
+}
+
+/** As checkNewObject, in steps. */
+export function* checkNewObjectInSteps(
+  type: ObjectType,
+  digest: Digest,
+  payload: Uint8Array,
+): Steps<void> {
   switch (type) {
     case 'file':
       return
@@ -28,9 +38,8 @@ export function checkNewObject(
       decodeHeader(payload, 'strict')
       return
     case 'directory': {
-      const directory = decodeDirectory(payload, 'strict')
-      checkOneAlgorithm(digest, directoryDependencies(directory))
-      totalsOf(directory)
+      const { count, size } = yield* checkDirectory(digest, payload)
+      checkedTotals(count, size)
       return
     }
     case 'application': {

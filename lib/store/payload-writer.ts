@@ -3,9 +3,10 @@ import type { Algorithm } from '../object/algorithm.js'
 import type { ObjectLink } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
 import { createObjectDigester, type Digester } from '../object/digester.js'
+import { runInTurns } from '../object/in-steps.js'
 import type { ObjectType } from '../object/object-type.js'
 import { maxMetadataBytes } from '../object/received-object.js'
-import { checkNewObject } from './new-object-check.js'
+import { checkNewObjectInSteps } from './new-object-check.js'
 import type { HeldObject, ObjectWriter } from './object-store.js'
 
 /** A payload that a session keeps aside: written, then committed or discarded. */
@@ -97,10 +98,11 @@ export class PayloadWriter implements ObjectWriter {
 
   async hold(): Promise<HeldObject> {
     const link = this.#end()
+    const whole = this.#aside === undefined ? await this.#whole(link) : undefined
     const aside =
       this.#aside ?? this.#keeper.putAside(this.#type, this.#algorithm, this.#size)
     try {
-      if (this.#aside === undefined) aside.write(this.#whole(link))
+      if (whole !== undefined) aside.write(whole)
       aside.end()
     } catch (error) {
       aside.discard()
@@ -112,7 +114,8 @@ export class PayloadWriter implements ObjectWriter {
   async commit(): Promise<ObjectLink> {
     const link = this.#end()
     if (this.#aside === undefined) {
-      await this.#keeper.commitWhole(this.#type, link, this.#whole(link))
+      const whole = await this.#whole(link)
+      await this.#keeper.commitWhole(this.#type, link, whole)
       return link
     }
     try {
@@ -158,10 +161,12 @@ export class PayloadWriter implements ObjectWriter {
     return { digest: this.digest(), size: this.#size }
   }
 
-  #whole(link: ObjectLink): Buffer {
+  async #whole(link: ObjectLink): Promise<Buffer> {
     const chunks = this.#chunks.splice(0)
     const payload = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
-    checkNewObject(this.#type, link.digest, payload)
+    await runInTurns(checkNewObjectInSteps(this.#type, link.digest, payload))
+    // Meanwhile the session may have ended.
+    this.#keeper.checkOpen()
     return payload
   }
 

@@ -11,7 +11,9 @@ import { decodeCbor } from '../../lib/object/canonical-cbor.js'
 import { decodeDescriptor, encodeDescriptor } from '../../lib/object/descriptor.js'
 import { findDigest, findDigestBytes, parseDigest } from '../../lib/object/digest.js'
 import { decodeDirectory, encodeDirectory } from '../../lib/object/directory.js'
+import { walkDirectory } from '../../lib/object/directory-walk.js'
 import { decodeHeader, encodeHeader } from '../../lib/object/header.js'
+import { runAtOnce } from '../../lib/object/in-steps.js'
 import { ModificationTimesDecoder } from '../../lib/object/modification-times.js'
 import type { ObjectType } from '../../lib/object/object-type.js'
 import { dependenciesOf, parseReceivedObject } from '../../lib/object/received-object.js'
@@ -177,13 +179,55 @@ t.test('a received object is refused or accepted, never anything else', async t 
       ),
       (descriptor, payload) => {
         refusalOf(() =>
-          parseReceivedObject({ ...descriptor, size: payload.length }, payload),
+          runAtOnce(
+            parseReceivedObject({ ...descriptor, size: payload.length }, payload),
+          ),
         )
       },
     ),
     { numRuns: 2000 },
   )
   t.pass()
+})
+
+t.test(
+  'a walk takes the directories that decoding takes, and gives their entries',
+  async t => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          anyDirectory(10).map(encodeDirectory),
+          damaged(anyDirectory(10).map(encodeDirectory)),
+        ),
+        payload => {
+          const decoded = refusalOf(() => decodeDirectory(payload, 'strict'))
+          const walked = refusalOf(() => [...walkDirectory(payload)])
+          return isDeepStrictEqual(walked, decoded)
+        },
+      ),
+      { numRuns: 2000 },
+    )
+    t.pass()
+  },
+)
+
+t.test('a walk refuses a name that a directory and a file have', async t => {
+  const digest = parseDigest(`05${'ab'.repeat(32)}`)
+  const header = { digest, size: 18 }
+  const names = ['a', 'b', 'd', 'x', 'y']
+  for (const shared of names) {
+    const directory = { digest, size: 4, subObjectCount: 0, subObjectsSize: 0n }
+    const payload = Buffer.concat([
+      Buffer.from([names.length + 1, 0, 0, 0]),
+      encodeDirectory([
+        { kind: 'directory', name: Buffer.from(shared), header, directory },
+      ]).subarray(4),
+      encodeDirectory(
+        names.map(name => ({ kind: 'fifo', name: Buffer.from(name), header })),
+      ).subarray(4),
+    ])
+    t.throws(() => [...walkDirectory(payload)], /stands twice/, shared)
+  }
 })
 
 function readAllTimes(bytes: Buffer): void {
