@@ -37,6 +37,8 @@ export type ServerOptions = {
   /** Memory that all pushes together take for large directories and what they lack. */
   readonly transferMemory?: Partial<MemoryBudgetOptions>
   readonly idleTimeoutMs?: number
+  /** Milliseconds that a client who pulls may be silent once it has got something. */
+  readonly settleTimeoutMs?: number
   readonly minimumBytesPerSecond?: number
 }
 
@@ -62,6 +64,9 @@ const defaultMaxOpenRepositories = 64
 const defaultTransferMemoryBytes = 768 * 1024 * 1024
 const defaultGraceMs = 10_000
 const maxConnections = 2048
+
+// A client that pulls may be making durable what it has: on a slow disk that takes minutes.
+const defaultSettleTimeoutMs = 5 * 60_000
 
 /** Makes a server; throws what the system says when the root folder is missing. */
 export function createServer(options: ServerOptions): CairnServer {
@@ -174,6 +179,7 @@ class HttpServer implements CairnServer {
       }),
       sessions: this.#sessions,
       patience: this.#patience,
+      settleTimeoutMs: this.#options.settleTimeoutMs ?? defaultSettleTimeoutMs,
       limits,
       memory: new MemoryBudget({
         bytes: defaultTransferMemoryBytes,

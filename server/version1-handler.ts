@@ -27,6 +27,8 @@ export type Version1Context = {
   readonly shelf: RepositoryShelf
   readonly sessions: TransferSessions
   readonly patience: Pick<PeerOptions, 'idleTimeoutMs' | 'minimumBytesPerSecond'>
+  /** For clients that pull and have got something. */
+  readonly settleTimeoutMs: number
   readonly limits: Partial<ReceiveLimits>
   readonly memory: MemoryBudget
   /** Why pushes are refused, if they are. */
@@ -116,6 +118,8 @@ async function serveObjects(context: Version1Context, exchange: Exchange): Promi
     transfer: async (peer, repository) => {
       const result = await sendObjects(peer, repository.objects, {
         served: { kind: 'published' },
+        settleTimeoutMs: context.settleTimeoutMs,
+        stallTimeoutMs: context.settleTimeoutMs,
       })
       log.add({ objects: result.objects, bytes: result.bytes })
       if (result.kind === 'broken-end') log.addError(result.cause)

@@ -20,6 +20,11 @@ export type SendOptions = {
    * writing everything durably before it says done. By default no longer than at other times.
    */
   readonly settleTimeoutMs?: number
+  /**
+   * Milliseconds that the peer may take nothing of what it asked for, once it has got some
+   * of it: it may be writing that durably meanwhile. By default no longer than at other times.
+   */
+  readonly stallTimeoutMs?: number
 }
 
 /** How a session that served every want ended, and what it served. */
@@ -75,6 +80,7 @@ class Sender {
   readonly #rootDigest: string | undefined
   readonly #progress: ProgressMeter
   readonly #settleTimeoutMs: number | undefined
+  readonly #stallTimeoutMs: number | undefined
   readonly #wants = new DescriptorQueue(maxOutstanding)
   #ending: Ending | undefined
   #wakeWriter: (() => void) | undefined
@@ -90,6 +96,7 @@ class Sender {
       options.served.kind === 'closure' ? options.served.root.digest : undefined
     this.#progress = options.progress ?? new ProgressMeter()
     this.#settleTimeoutMs = options.settleTimeoutMs
+    this.#stallTimeoutMs = options.stallTimeoutMs
     if (options.served.kind === 'closure') this.#progress.begin(options.served.root)
   }
 
@@ -138,8 +145,15 @@ class Sender {
       )
     }
     this.#wants.pushBack(descriptor)
-    this.#peer.setPatience()
+    this.#adjustPatience()
     this.#wakeWriter?.()
+  }
+
+  // A peer that has got nothing yet has nothing to write durably.
+  #adjustPatience(): void {
+    if (this.#bytes === 0) return this.#peer.setPatience()
+    const { empty } = this.#wants
+    this.#peer.setPatience(empty ? this.#settleTimeoutMs : this.#stallTimeoutMs)
   }
 
   #noteSkip(descriptor: Descriptor): void {
@@ -170,7 +184,7 @@ class Sender {
   }
 
   async #nextWant(): Promise<void> {
-    if (this.#objects > 0) this.#peer.setPatience(this.#settleTimeoutMs)
+    this.#adjustPatience()
     await new Promise<void>(resolve => {
       this.#wakeWriter = resolve
     })
@@ -228,7 +242,9 @@ class Sender {
     for (let start = 0; start < bytes.length; start += maxWriteBytes) {
       const part = bytes.subarray(start, start + maxWriteBytes)
       await this.#peer.write(part, maxUnwrittenBytes)
+      const isFirst = this.#bytes === 0
       this.#bytes += part.length
+      if (isFirst) this.#adjustPatience()
       this.#progress.addBytes(part.length)
     }
   }

@@ -257,6 +257,7 @@ t.test('gives up on peers that are silent, drip, or take nothing', async t => {
   const { port, ended } = await start(t, {
     filled: true,
     idleTimeoutMs: 150,
+    settleTimeoutMs: 150,
     minimumBytesPerSecond: 1000,
   })
   const skip = encodeWireItem({ kind: 'skip', descriptor: application })
@@ -284,6 +285,39 @@ t.test('gives up on peers that are silent, drip, or take nothing', async t => {
   idle.socket.write(encodeWireItem({ kind: 'want', descriptor: application }))
   await idle.ended
   t.equal((await ended()).code, 'timed_out', 'never says done')
+})
+
+t.test('gives who pulls time to write what it has got, and nobody else', async t => {
+  const { port, repository, ended } = await start(t, {
+    idleTimeoutMs: 100,
+    settleTimeoutMs: 30_000,
+  })
+  const large = forge('file', Buffer.alloc(16_000_000, 1))
+  {
+    await using session = await repository.begin({
+      purpose: 'store',
+      publishing: 'whole',
+    })
+    const [link] = await session.objects.put([{ type: 'file', payload: large.payload }])
+    await session.objects.publish(link === undefined ? [] : [link.digest])
+  }
+  const want = encodeWireItem({ kind: 'want', descriptor: large.descriptor })
+  await using busy = await openRawStream(port, '/?service=serve-objects')
+  busy.socket.once('data', () => busy.socket.pause())
+  busy.socket.write(want)
+  await once(busy.socket, 'pause')
+  // Two that began later, and have got nothing or only send, go before it.
+  await using silent = await openRawStream(port, '/?service=serve-objects')
+  await silent.ended
+  t.match(await ended(), { code: 'timed_out', objects: undefined })
+  await using pushing = await openRawStream(port, push)
+  await pushing.ended
+  t.match(await ended(), { code: 'timed_out' })
+  busy.socket.resume()
+  await busy.until(large.payload.length)
+  busy.socket.end(encodeWireItem({ kind: 'done' }))
+  await busy.ended
+  t.match(await ended(), { objects: 1, bytes: large.payload.length, code: undefined })
 })
 
 t.test('closes on a peer that never stops sending', async t => {
