@@ -14,6 +14,7 @@ import type { RepositoryChoices } from '../lib/repository/config.js'
 import { createApplication } from './application.js'
 import type { Logger } from './log-entry.js'
 import { RepositoryShelf } from './repository-shelf.js'
+import { TagLists } from './tag-lists.js'
 import { TransferSessions } from './transfer-sessions.js'
 import { makeResponse, type Upgradable } from './upgrade-request.js'
 import type { Version1Context } from './version1-handler.js'
@@ -177,6 +178,7 @@ class HttpServer implements CairnServer {
         createWith: create && !readOnly ? this.#choices() : undefined,
         maxOpen: this.#options.maxOpenRepositories ?? defaultMaxOpenRepositories,
       }),
+      tagLists: new TagLists(),
       sessions: this.#sessions,
       patience: this.#patience,
       settleTimeoutMs: this.#options.settleTimeoutMs ?? defaultSettleTimeoutMs,

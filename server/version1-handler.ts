@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express'
 import { AccessRefusedError } from '../lib/errors.js'
 import { encodeDescriptor } from '../lib/object/descriptor.js'
-import { encodeTagList } from '../lib/object/tag-list.js'
 import { parseTagName } from '../lib/object/tag-name.js'
 import type { MemoryBudget } from '../lib/remote/memory-budget.js'
 import { PeerConnection, type PeerOptions } from '../lib/remote/peer-connection.js'
@@ -13,6 +12,7 @@ import { sendProblem } from './problem.js'
 import { parseRepositoryPath } from './repository-path.js'
 import type { RepositoryShelf, UsedRepository } from './repository-shelf.js'
 import type { RequestLog } from './request-log.js'
+import type { TagLists } from './tag-lists.js'
 import type { TransferSession, TransferSessions } from './transfer-sessions.js'
 import {
   acceptUpgrade,
@@ -25,6 +25,7 @@ import { findService, queryOf, type Version1Service } from './version1-service.j
 /** What the services of version 1 work with. */
 export type Version1Context = {
   readonly shelf: RepositoryShelf
+  readonly tagLists: TagLists
   readonly sessions: TransferSessions
   readonly patience: Pick<PeerOptions, 'idleTimeoutMs' | 'minimumBytesPerSecond'>
   /** For clients that pull and have got something. */
@@ -35,6 +36,9 @@ export type Version1Context = {
   readonly refusal: () => string | undefined
   readonly isClosing: () => boolean
 }
+
+// Files that are no tags are told of, but do not fill the log.
+const maxSkippedNotes = 20
 
 /** One request on its way. */
 export type Exchange = {
@@ -94,14 +98,15 @@ async function getTag(
 }
 
 async function listTags(
-  { shelf }: Version1Context,
+  { shelf, tagLists }: Version1Context,
   { request, response, log }: Exchange,
 ): Promise<void> {
   const repository = await shelf.get(parseRepositoryPath(request.path))
-  const tags = await repository.tags.list({
-    onSkipped: ({ name, reason }) => log.note(`tag file "${name}" skipped: ${reason}`),
-  })
-  sendBytes(response, encodeTagList(tags))
+  const { bytes, skipped } = await tagLists.get(repository)
+  for (const { name, reason } of skipped.slice(0, maxSkippedNotes)) {
+    log.note(`tag file "${name}" skipped: ${reason}`)
+  }
+  sendBytes(response, bytes)
 }
 
 function sendBytes(response: Response, bytes: Buffer): void {

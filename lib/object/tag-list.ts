@@ -3,6 +3,7 @@ import { ByteWriter } from './byte-writer.js'
 import { type Descriptor, readDescriptor, writeDescriptor } from './descriptor.js'
 import { findDigest } from './digest.js'
 import { escapeBytes } from './escape.js'
+import { runAtOnce, type Steps } from './in-steps.js'
 import { findTagName, maxTagNameLength, type TagName } from './tag-name.js'
 
 /** A tag and what it names. */
@@ -11,12 +12,20 @@ export type Tag = { readonly name: TagName; readonly descriptor: Descriptor }
 // u32 length, one name byte, and a descriptor with the shortest digest.
 const minTagBytes = 4 + 1 + 2 + 29 + 8 + 1 + 4 + 8
 
+const tagsInStep = 2048
+
 /** Encodes a tag list in byte order of names (format section 2.7). */
 export function encodeTagList(tags: readonly Tag[]): Buffer {
+  return runAtOnce(encodeTagListInSteps(tags))
+}
+
+/** As encodeTagList, in steps: a list may have tens of thousands. */
+export function* encodeTagListInSteps(tags: readonly Tag[]): Steps<Buffer> {
   // Names are ASCII, so their order as strings is that of their bytes.
   const sorted = tags.toSorted((one, other) => (one.name < other.name ? -1 : 1))
   const writer = new ByteWriter(4 + sorted.length * 80).u32(sorted.length, 'tag count')
-  for (const { name, descriptor } of sorted) {
+  for (const [index, { name, descriptor }] of sorted.entries()) {
+    if (index % tagsInStep === tagsInStep - 1) yield
     writer.u32(name.length, 'name length').bytes(Buffer.from(name))
     writeDescriptor(writer, descriptor)
   }

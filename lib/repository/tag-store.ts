@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import {
   CairnError,
   InvalidTagFileError,
@@ -46,6 +47,8 @@ export type SkippedTag = {
   readonly reason: string
 }
 
+const tagsInTurn = 128
+
 type TagState = TagFile | 'unreadable' | undefined
 
 /**
@@ -87,7 +90,11 @@ export class TagStore {
     options: { onSkipped?: (skipped: SkippedTag) => void } = {},
   ): Promise<Tag[]> {
     const tags: Tag[] = []
+    let read = 0
     for (const entry of readFolderNames(this.#paths.tags)) {
+      read += 1
+      // Thousands of small reads would keep a server from everything else.
+      if (read % tagsInTurn === 0) await turn()
       const skip = (reason: string): void => {
         const escaped = escapeBytes(entry)
         const path = `${this.#paths.tags}/${escaped}`

@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   chmodSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -180,6 +181,25 @@ t.test('lists what can be read and tells what it passed over', async t => {
   for (const name of ['short', 'long', 'one-more', 'folder', 'link', 'fifo']) {
     await t.rejects(tags.get(name), { code: 'invalid_tag_file' }, name)
   }
+})
+
+t.test('lets others have their turn while it lists many tags', async t => {
+  const repository = await makeRepository(t.testdir())
+  await repository.tags.set('tag', await storeSmallTree(repository, 0))
+  const folder = join(repository.root, 'refs', 'tags')
+  for (let index = 0; index < 2000; index++) {
+    linkSync(join(folder, 'tag'), join(folder, `tag-${index}`))
+  }
+  let turns = 0
+  let isListing = true
+  const count = (): void => {
+    turns += 1
+    if (isListing) setImmediate(count)
+  }
+  setImmediate(count)
+  t.equal((await repository.tags.list()).length, 2001)
+  isListing = false
+  t.ok(turns >= 10, `${turns} turns`)
 })
 
 t.test('names the file when permission is missing', async t => {
