@@ -21,10 +21,19 @@ type Known = Pick<Descriptor, 'type' | 'size'> & {
  */
 export type KnownScope = 'session' | 'received'
 
-// What is forgotten costs a look into the store when it is named again,
+/** How much a receiver remembers, and of what. */
+export type KnownOptions = {
+  /** By default the session. */
+  readonly scope?: KnownScope
+  /**
+   * Received objects that are remembered where the store cannot tell of them: a forgotten
+   * one has to come again when it is named again. By default all are.
+   */
+  readonly maxReceived?: number
+}
+
+// What is forgotten costs a look into the store when it is named again.
 const maxAnswers = 4096
-// and what the store cannot tell costs a transfer: for those the memory is larger.
-const maxReceived = 65_536
 const receivedBytes = 200
 const batch = 1024
 
@@ -38,6 +47,7 @@ export class KnownObjects {
   readonly #session: StoreSession
   readonly #published: ObjectReader
   readonly #scope: KnownScope
+  readonly #maxReceived: number
   /** What the session cannot answer for yet. */
   readonly #unflushed = new Map<Digest, Known>()
   /** What the session answered. */
@@ -48,10 +58,15 @@ export class KnownObjects {
    */
   readonly #received = new Map<Digest, Known>()
 
-  constructor(session: StoreSession, published: ObjectReader, scope: KnownScope) {
+  constructor(
+    session: StoreSession,
+    published: ObjectReader,
+    { scope = 'session', maxReceived = Number.POSITIVE_INFINITY }: KnownOptions = {},
+  ) {
     this.#session = session
     this.#published = published
     this.#scope = scope
+    this.#maxReceived = maxReceived
   }
 
   /** Bytes of memory that this takes, about. */
@@ -112,7 +127,7 @@ export class KnownObjects {
   #keep(digest: Digest, known: Known): void {
     this.#received.delete(digest)
     this.#received.set(digest, known)
-    if (this.#received.size <= maxReceived) return
+    if (this.#received.size <= this.#maxReceived) return
     for (const oldest of this.#received.keys()) {
       this.#received.delete(oldest)
       return

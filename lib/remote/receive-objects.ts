@@ -57,6 +57,9 @@ const itemsPerWrite = 1024
 // Of a large directory so many references are looked at in one go.
 const referencesAtOnce = 1024
 
+// What came and is named again after so many others comes again.
+const maxReceived = 65_536
+
 // What one object takes that is missing: its digest, descriptor and places in tables.
 const pendingBytes = 320
 
@@ -120,8 +123,11 @@ class Receiver implements Disposable {
     this.#session = session
     this.#progress = options.progress ?? new ProgressMeter()
     this.#budget = new ReceiveBudget(options.limits)
-    const { published, known = 'session', memory = unbounded(), admit } = options
-    this.#known = new KnownObjects(session, published, known)
+    const { published, known: scope = 'session', memory = unbounded(), admit } = options
+    this.#known = new KnownObjects(session, published, {
+      scope,
+      maxReceived,
+    })
     this.#commits = new CommitOrder(session)
     this.#memory = memory.open()
     this.#admit = admit ?? (() => undefined)

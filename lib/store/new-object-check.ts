@@ -49,6 +49,6 @@ export function* checkNewObjectInSteps(
       return
     }
     default:
-      return type satisfies never
+      type satisfies never
   }
 }

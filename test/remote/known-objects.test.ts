@@ -11,7 +11,7 @@ import {
 import { beginSession, makeStore } from '../support/golden-store.js'
 
 const header = forgeHeader()
-const maxReceived = 65_536
+const maxReceived = 1000
 
 function newObject({ descriptor: { type }, payload }: ForgedObject) {
   return { type, payload }
@@ -32,7 +32,7 @@ t.test('remembers a bounded number of what it received', async t => {
   await using session = await beginSession(store)
   const directory = forgeDirectory([])
   await session.put([newObject(directory)])
-  const known = new KnownObjects(session, store, 'session')
+  const known = new KnownObjects(session, store, { maxReceived })
   known.addReceived(directory.descriptor)
   known.flushed()
   const before = known.bytes
@@ -54,7 +54,7 @@ t.test('reads the totals of what is published, and refuses a lie about them', as
   const directory = forgeDirectory([fileEntry('f', header, file)])
   const store = await makeStore([header, file, directory].map(newObject))
   await using session = await beginSession(store)
-  const known = new KnownObjects(session, store, 'session')
+  const known = new KnownObjects(session, store)
   await known.look([directory.descriptor])
   t.ok(known.has(directory.descriptor.digest))
   const lie = { ...directory.descriptor, subObjectCount: 3 }
@@ -66,7 +66,7 @@ t.test('knows only what came itself where that is asked', async t => {
   const other = forge('file', Buffer.from('other'))
   const store = await makeStore([file, other].map(newObject))
   await using session = await beginSession(store)
-  const known = new KnownObjects(session, store, 'received')
+  const known = new KnownObjects(session, store, { scope: 'received' })
   await known.look([file.descriptor, other.descriptor])
   t.notOk(known.has(file.descriptor.digest))
   known.addReceived(file.descriptor)
