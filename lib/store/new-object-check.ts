@@ -49,6 +49,6 @@ export function* checkNewObjectInSteps(
       return
     }
     default:
-      throw new Error(`unknown object type ${type satisfies never}`)
+      throw new Error(`unknown object type ${String(type satisfies never)}`)
   }
 }
