@@ -323,6 +323,10 @@ export {
   rehashApplication,
 } from './tree/rehash.js'
 export { HashingSession } from './tree/source/hashing-session.js'
+export {
+  StatCache,
+  type StatCacheParts,
+} from './tree/source/stat-cache/stat-cache.js'
 export { storeApplication } from './tree/source/store-application.js'
 export { storeDirectory } from './tree/source/store-directory.js'
 export { storeFile } from './tree/source/store-file.js'

@@ -1,4 +1,6 @@
 import { parseTagName, type TagName } from '../../lib/object/tag-name.js'
+import { errnoOf } from '../../lib/system/errno.js'
+import { StatCache } from '../../lib/tree/source/stat-cache/stat-cache.js'
 import { storeApplication } from '../../lib/tree/source/store-application.js'
 import type { StoredTree } from '../../lib/tree/source/store-options.js'
 import { readApplicationConfig } from '../application-config.js'
@@ -11,6 +13,8 @@ export type StoreFlags = {
   readonly tag?: string
   readonly mtime?: boolean
   readonly v1?: boolean
+  /** False with `--no-cache`. */
+  readonly cache: boolean
   readonly label?: readonly string[]
   readonly config?: string
 }
@@ -58,11 +62,19 @@ async function storeTree(
     purpose: 'store',
     publishing: 'gradual',
   })
+  using cache = flags.cache
+    ? new StatCache({
+        folder: repository.cacheFolder,
+        temp: session.folder,
+        algorithm: repository.config.algorithm,
+      })
+    : undefined
   using progress = context.output.progress(`storing ${path}`, 'entry')
   const stored = await storeApplication(path, session.objects, {
     version1: flags.v1 ?? false,
     mtimes: flags.mtime ?? false,
     ...(config !== undefined && { config }),
+    ...(cache !== undefined && { cache }),
     onProgress: ({ entries, bytes }) => progress.update({ objects: entries, bytes }),
     signal: context.signal,
   })
@@ -73,5 +85,17 @@ async function storeTree(
       message: `store ${path}`,
     })
   }
+  if (cache !== undefined) save(cache, context)
   return stored
+}
+
+// The tree is stored, whatever becomes of what would make the next store quicker.
+function save(cache: StatCache, { output }: CommandContext): void {
+  try {
+    cache.save()
+  } catch (error) {
+    const code = errnoOf(error)
+    if (code === undefined) throw error
+    output.warn(`the stat cache could not be written (${code}): the next store reads all`)
+  }
 }

@@ -30,6 +30,7 @@ function defineStore(program: Command, start: Start): void {
     .option('-t, --tag <tag>', 'set this tag to it')
     .option('--mtime', 'keep modification times (they change the digest)')
     .option('--v1', 'leave out all that version 1 does not know: its exact bytes')
+    .option('--no-cache', 'read every file, also those that have not changed')
     .option('--label <name=value>', 'say this of it; may be repeated', collect)
     .option('--config <file>', 'JSON: command, environment, workingFolder, user, labels')
     .addHelpText(

@@ -10,6 +10,7 @@ import { naming } from './system-failure.js'
 
 // All that a repository has before something is put into it.
 const ownNames = new Set([
+  'cache',
   'config',
   'gate',
   'gc.lock',

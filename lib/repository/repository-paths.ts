@@ -12,6 +12,8 @@ export type RepositoryPaths = {
   readonly remotes: string
   readonly temp: string
   readonly sessions: string
+  /** What can be made anew at any time. */
+  readonly cache: string
 }
 
 export function repositoryPaths(root: string): RepositoryPaths {
@@ -26,5 +28,6 @@ export function repositoryPaths(root: string): RepositoryPaths {
     remotes: join(root, 'remotes.json'),
     temp: join(root, 'temp'),
     sessions: join(root, 'sessions'),
+    cache: join(root, 'cache'),
   }
 }

@@ -67,6 +67,11 @@ export class Repository implements Disposable {
     this.objects[Symbol.dispose]()
   }
 
+  /** A folder for what can be made anew at any time; it need not be there. */
+  get cacheFolder(): string {
+    return this.#paths.cache
+  }
+
   /**
    * Takes the repository's lock; the caller disposes it, soon.
    *

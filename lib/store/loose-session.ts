@@ -78,6 +78,11 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
     return digests.map(digest => this.#find(digest))
   }
 
+  find(digest: Digest): ObjectInfo | undefined {
+    this.checkOpen()
+    return this.#find(digest)
+  }
+
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
     this.checkOpen()
     const links: ObjectLink[] = []

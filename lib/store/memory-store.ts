@@ -139,6 +139,11 @@ class MemorySession implements StoreSession, PayloadKeeper {
     return digests.map(digest => infoOf(this.#find(digest)))
   }
 
+  find(digest: Digest): ObjectInfo | undefined {
+    this.checkOpen()
+    return infoOf(this.#find(digest))
+  }
+
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
     this.checkOpen()
     return batch.map(({ type, payload, algorithm = this.#algorithm }) => {

@@ -153,6 +153,12 @@ export interface StoreSession extends AsyncDisposable {
   stat(digests: readonly Digest[]): Promise<readonly (ObjectInfo | undefined)[]>
 
   /**
+   * As stat, for one object and at once. What others published since the session began may
+   * be missed; what is found can be relied on in what this session commits.
+   */
+  find(digest: Digest): ObjectInfo | undefined
+
+  /**
    * Commits whole small objects in order; what is there already is not written again.
    * When one fails, those before it are committed. Payloads stay the caller's.
    */

@@ -9,7 +9,9 @@ const openFlags =
   fileConstants.O_NOCTTY |
   // O_CLOEXEC, which node:fs sets by itself and does not name.
   0o2000000
-const emptyPath = 0x1000
+const atEmptyPath = 0x1000
+const atSymlinkNoFollow = 0x100
+const emptyPath = Buffer.alloc(1)
 const basicStats = 0x7ff
 const maxNameBytes = 255
 
@@ -17,7 +19,7 @@ type NativeCalls = {
   readonly openat: (folder: number, name: Buffer, flags: number) => number
   readonly statx: (
     fd: number,
-    path: string,
+    path: Uint8Array,
     flags: number,
     mask: number,
     to: Buffer,
@@ -45,7 +47,7 @@ export class DirectCalls {
   static find(): DirectCalls | undefined {
     const openat = findFunction('int openat(int folder, const void *name, int flags)')
     const statx = findFunction(
-      'int statx(int fd, const char *path, int flags, unsigned int mask, void *to)',
+      'int statx(int fd, const void *path, int flags, unsigned int mask, void *to)',
     )
     const flistxattr = findFunction('int64_t flistxattr(int fd, void *list, size_t size)')
     const read = findFunction('int64_t read(int fd, void *to, size_t size)')
@@ -56,16 +58,23 @@ export class DirectCalls {
 
   /** Opens a file of an open folder for reading, not following a link; -1 on failure. */
   openAt(folder: number, name: Uint8Array): number {
-    if (name.length > maxNameBytes || name.includes(0)) return -1
-    this.#name.set(name)
-    this.#name[name.length] = 0
-    return this.#native.openat(folder, this.#name, openFlags)
+    return this.#setName(name) ? this.#native.openat(folder, this.#name, openFlags) : -1
+  }
+
+  /** As see, for an entry of an open folder; does not follow a link. */
+  seeAt(folder: number, name: Uint8Array, state: FileState): boolean {
+    if (!this.#setName(name)) return false
+    const { bytes } = state
+    const flags = atSymlinkNoFollow
+    const result = this.#native.statx(folder, this.#name, flags, basicStats, bytes)
+    return result === 0 && state.isWhole
   }
 
   /** Looks at an open file; false on failure, also where the filesystem knows only part. */
   see(fd: number, state: FileState): boolean {
     const { bytes } = state
-    return this.#native.statx(fd, '', emptyPath, basicStats, bytes) === 0 && state.isWhole
+    const result = this.#native.statx(fd, emptyPath, atEmptyPath, basicStats, bytes)
+    return result === 0 && state.isWhole
   }
 
   /** Whether an open file has extended attributes, or may have some. */
@@ -82,6 +91,13 @@ export class DirectCalls {
 
   close(fd: number): void {
     this.#native.close(fd)
+  }
+
+  #setName(name: Uint8Array): boolean {
+    if (name.length > maxNameBytes || name.includes(0)) return false
+    this.#name.set(name)
+    this.#name[name.length] = 0
+    return true
   }
 }
 
@@ -114,6 +130,20 @@ const compared = [
   place.modified + 2,
   place.device,
   place.device + 1,
+]
+
+// As tellState tells it.
+const told = [
+  place.inode + 1,
+  place.inode,
+  place.size + 1,
+  place.size,
+  place.changed + 1,
+  place.changed,
+  place.changed + 2,
+  place.modified + 1,
+  place.modified,
+  place.modified + 2,
 ]
 
 /** What one look at a file saw; used again for the next. */
@@ -157,6 +187,21 @@ export class FileState {
 
   get modifiedNanoseconds(): number {
     return this.#word(place.modified + 2)
+  }
+
+  /**
+   * Tells inode, size, ctime and mtime in ten words, without a number for each: two and
+   * two, then twice two for the seconds and one for the nanoseconds, high words first.
+   */
+  tellState(words: Uint32Array, start: number): void {
+    for (let at = 0; at < told.length; at++) {
+      words[start + at] = this.#word(told[at] ?? 0)
+    }
+  }
+
+  /** The device that holds the filesystem: major number times 2^32, and minor number. */
+  get device(): number {
+    return this.#word(place.device) * 2 ** 32 + this.#word(place.device + 1)
   }
 
   /** Whether another look saw the same file in the same state. */

@@ -1,6 +1,15 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { findSteadyFilesystem } from '../../lib/system/filesystem-id.js'
 import { cairn, cairnJson } from '../support/run-cairn.js'
 import { storeFolder } from '../support/stored-folder.js'
 
@@ -32,6 +41,27 @@ t.test('store prints the digest alone, and the rest beside it', async t => {
     files: 4,
     leftOut: [],
   })
+})
+
+t.test('store keeps a stat cache unless told otherwise', async t => {
+  const repo = join(t.testdir(), 'repo')
+  await cairn(['init'], { repo })
+  const cache = join(repo, 'cache')
+  // Files that have not changed for a second.
+  const source = import.meta.dirname
+  const without = await cairn(['store', source, '--no-cache'], { repo })
+  t.notOk(existsSync(cache))
+  const descriptor = openSync(source, 'r')
+  const isSteady = findSteadyFilesystem(descriptor) !== undefined
+  closeSync(descriptor)
+  await cairn(['store', source], { repo })
+  t.equal(existsSync(cache), isSteady)
+  rmSync(cache, { recursive: true, force: true })
+  writeFileSync(cache, 'in the way')
+  const warned = await cairn(['store', source], { repo })
+  t.equal(warned.code, 0)
+  t.equal(warned.stdout, without.stdout)
+  t.equal(/the stat cache could not be written/.test(warned.stderr), isSteady)
 })
 
 t.test('store takes config and labels', async t => {

@@ -426,6 +426,13 @@ function testPutting({ t, implementation }: Suite): void {
     t.notOk(await isPresent(other, committed.digest))
     t.notOk(await isPresent(under.store, committed.digest))
     t.same(await other.stat(digests), [{ type: 'file', size: 9 }, undefined, undefined])
+    for (const looking of [session, other]) {
+      const found = digests.map(digest => looking.find(digest))
+      t.same(
+        found.map(info => info && { type: info.type, size: info.size }),
+        await looking.stat(digests),
+      )
+    }
   })
 
   t.test('keeps what is there already', async t => {

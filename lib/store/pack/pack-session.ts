@@ -100,13 +100,20 @@ export class PackSession implements StoreSession, PayloadKeeper {
     return this.#stat(digests, 'store')
   }
 
+  find(digest: Digest): ObjectInfo | undefined {
+    this.checkOpen()
+    return this.#packs.describe(digest) ?? this.#parts.folder.find(digest, 'store')?.place
+  }
+
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
     this.checkOpen()
     const links: ObjectLink[] = []
     for (const { type, payload, algorithm = this.#algorithm } of batch) {
       const digest = digestObject(algorithm, type, payload)
-      if (this.#accepts === 'new') checkNewObject(type, digest, payload)
-      this.#add(type, digest, payload)
+      if (!this.#isKnown(digest)) {
+        if (this.#accepts === 'new') checkNewObject(type, digest, payload)
+        this.#add(type, digest, payload)
+      }
       links.push({ digest, size: payload.length })
     }
     await this.#makeWay()
@@ -184,7 +191,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
 
   async commitWhole(type: ObjectType, link: ObjectLink, payload: Buffer): Promise<void> {
     this.checkOpen()
-    this.#add(type, link.digest, payload)
+    if (!this.#isKnown(link.digest)) this.#add(type, link.digest, payload)
     await this.#makeWay()
   }
 
@@ -229,7 +236,6 @@ export class PackSession implements StoreSession, PayloadKeeper {
   }
 
   #add(type: ObjectType, digest: Digest, payload: Uint8Array): void {
-    if (this.#isKnown(digest)) return
     const coded = this.#parts.coder?.code(payload) ?? rawPayload(payload)
     this.#orAbandon(`${type} ${digest}`, () => {
       this.#packs.main.add(digest, type, payload.length, coded)

@@ -1,8 +1,10 @@
 import { type BigIntStats, readlinkSync } from 'node:fs'
+import type { Digest } from '../../object/digest.js'
 import { type EntryKind, findKindOfStat } from '../../object/file-mode.js'
 import type { Xattr } from '../../object/header.js'
 import type { ModificationTime } from '../../object/modification-times.js'
 import type { StoreSession } from '../../store/object-store.js'
+import type { FileState } from '../../system/direct-calls.js'
 import { hasNativeCalls } from '../../system/libc.js'
 import type { XattrTarget } from '../../system/xattr.js'
 import type { HardLinkTable } from './hard-link-table.js'
@@ -14,6 +16,8 @@ import { makeHeader, readXattrs } from './source-header.js'
 import type { NamedPlace, SourcePlace } from './source-place.js'
 import { callAt, changedError, notRepresentable } from './source-problem.js'
 import { describeChange, look, StableFile } from './stable-file.js'
+import { deviceOf } from './stat-cache/file-key.js'
+import type { StatCache } from './stat-cache/stat-cache.js'
 import { type StreamOptions, streamFile } from './stream-file.js'
 
 /** An entry's own state at one moment. */
@@ -40,6 +44,7 @@ export type EntryReaderParts = {
   readonly batch: ObjectBatch
   readonly hardLinks: HardLinkTable
   readonly symlinkXattrs: boolean
+  readonly cache?: StatCache | undefined
 }
 
 /**
@@ -83,18 +88,32 @@ export class EntryReader {
    */
   readPlain(folder: number, name: Buffer): ReadPlainFile | undefined {
     const plain = this.#plain
-    const { batch } = this.#parts
-    const payload = plain?.read(folder, name, length =>
+    if (plain === undefined) return undefined
+    const { batch, cache } = this.#parts
+    if (cache !== undefined && plain.look(folder, name)) {
+      const digest = this.#findKnown(cache, plain.state)
+      if (digest !== undefined) {
+        return this.#plainFile(plain.state, {
+          link: { digest, size: plain.state.size },
+        })
+      }
+    }
+    const payload = plain.read(folder, name, length =>
       length > maxWholeBytes ? undefined : batch.room(length),
     )
-    if (plain === undefined || payload === undefined) return undefined
-    const { mode, uid, gid, modifiedSeconds, modifiedNanoseconds } = plain.state
-    const header = this.#headers.addPlain(mode, uid, gid)
-    return {
-      content: { kind: 'regular', header, file: batch.addFile(payload) },
-      bytes: payload.length,
-      modified: { seconds: modifiedSeconds, nanoseconds: modifiedNanoseconds },
-    }
+    if (payload === undefined) return undefined
+    const slot = batch.addFile(payload)
+    cache?.key.setState(plain.state)
+    cache?.note(plain.state.device, { isBare: true }, slot)
+    return this.#plainFile(plain.state, slot)
+  }
+
+  /** Learns what filesystem an open folder is on, for the files in it. */
+  enterFolder(folder: number): void {
+    const { cache } = this.#parts
+    if (cache === undefined) return
+    const device = this.#plain?.deviceOf(folder)
+    if (device !== undefined) cache.learn(device, folder)
   }
 
   /** Reads what is no directory; undefined for a file that is too large for a batch. */
@@ -124,12 +143,17 @@ export class EntryReader {
     using file = new StableFile(place, seen)
     const { stat } = file
     const xattrs = this.#readXattrs(place, file.fd)
-    const link = await streamFile(file, this.#parts.session, options)
+    const known = this.#findContent(file)
+    if (known !== undefined) file.checkUnchanged()
+    const slot = known ?? {
+      link: await streamFile(file, this.#parts.session, options),
+    }
+    if (known === undefined) this.#note(stat, xattrs, slot)
     const header = this.addHeader(place, { stat, xattrs })
     return {
       stat,
-      bytes: link.size,
-      content: { kind: 'regular', header, file: { link } },
+      bytes: Number(stat.size),
+      content: { kind: 'regular', header, file: slot },
     }
   }
 
@@ -138,12 +162,55 @@ export class EntryReader {
     using file = new StableFile(place, seen)
     const { stat, size } = file
     const xattrs = this.#readXattrs(place, file.fd)
+    const known = this.#findContent(file)
     const room = batch.room(size + 1)
-    file.read(room)
+    if (known === undefined) file.read(room)
     file.checkUnchanged()
     const header = this.addHeader(place, { stat, xattrs })
-    const slot = batch.addFile(room.subarray(0, size))
+    const slot = known ?? batch.addFile(room.subarray(0, size))
+    if (known === undefined) this.#note(stat, xattrs, slot)
     return { stat, bytes: size, content: { kind: 'regular', header, file: slot } }
+  }
+
+  /** The digest of a file in this state, if the store has it and it has no attributes. */
+  #findKnown(cache: StatCache, state: FileState): Digest | undefined {
+    cache.key.setState(state)
+    const known = cache.find(state.device)
+    if (known?.isBare !== true) return undefined
+    return this.#has(known.digest, state.size) ? known.digest : undefined
+  }
+
+  /** The content of an open file, if it is known and the store has it. */
+  #findContent({ stat, size }: StableFile): Slot | undefined {
+    const { cache } = this.#parts
+    if (cache === undefined) return undefined
+    cache.key.setStat(stat)
+    const digest = cache.find(deviceOf(stat))?.digest
+    if (digest === undefined || !this.#has(digest, size)) return undefined
+    return { link: { digest, size } }
+  }
+
+  #has(digest: Digest, size: number): boolean {
+    const info = this.#parts.session.find(digest)
+    return info?.type === 'file' && info.size === size
+  }
+
+  #note(stat: BigIntStats, xattrs: readonly Xattr[], slot: Slot): void {
+    const { cache } = this.#parts
+    // Without the native part, attributes would go unseen.
+    if (cache === undefined || !this.hasXattrs) return
+    cache.key.setStat(stat)
+    cache.note(deviceOf(stat), { isBare: xattrs.length === 0 }, slot)
+  }
+
+  #plainFile(state: FileState, file: Slot): ReadPlainFile {
+    const { mode, uid, gid, size, modifiedSeconds, modifiedNanoseconds } = state
+    const header = this.#headers.addPlain(mode, uid, gid)
+    return {
+      content: { kind: 'regular', header, file },
+      bytes: size,
+      modified: { seconds: modifiedSeconds, nanoseconds: modifiedNanoseconds },
+    }
   }
 
   #readSymlink(place: SourcePlace): ReadEntry {

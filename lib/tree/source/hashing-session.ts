@@ -55,6 +55,10 @@ export class HashingSession implements StoreSession, ObjectReader {
     return digests.map(digest => this.#kept.get(digest))
   }
 
+  find(digest: Digest): ObjectInfo | undefined {
+    return this.#kept.get(digest)
+  }
+
   async read(digests: readonly Digest[]): Promise<readonly WholeObject[]> {
     return digests.map(digest => this.#get(digest))
   }

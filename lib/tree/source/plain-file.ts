@@ -46,6 +46,18 @@ export class PlainFileReader {
     }
   }
 
+  /** Looks at an entry of an open folder; false for what read() would leave alone at once. */
+  look(folder: number, name: Uint8Array): boolean {
+    const { state } = this
+    if (!this.#calls.seeAt(folder, name, state)) return false
+    return (state.mode & typeMask) === regular && state.links === 1
+  }
+
+  /** The device that holds an open folder; undefined where it cannot be told. */
+  deviceOf(folder: number): number | undefined {
+    return this.#calls.see(folder, this.#after) ? this.#after.device : undefined
+  }
+
   #readOpen(fd: number, roomFor: RoomFor): Buffer | undefined {
     const calls = this.#calls
     const { state } = this

@@ -2,6 +2,7 @@ import type { ApplicationConfig } from '../../object/application-config.js'
 import type { Descriptor } from '../../object/descriptor.js'
 import type { Digest } from '../../object/digest.js'
 import type { SourceProblem } from './source-problem.js'
+import type { StatCache } from './stat-cache/stat-cache.js'
 
 /** How far a store has come. */
 export type StoreProgress = {
@@ -9,7 +10,7 @@ export type StoreProgress = {
   readonly entries: number
   /** Entries among them that are regular files. */
   readonly files: number
-  /** Content bytes read; a file with several names is read once. */
+  /** Content bytes, read or known to be unchanged; a file with several names counts once. */
   readonly bytes: number
 }
 
@@ -33,6 +34,8 @@ export type WalkOptions = {
    */
   readonly onProblem?: (problem: SourceProblem) => void
   readonly signal?: AbortSignal
+  /** Spares the reading of files that have not changed; the caller saves and disposes it. */
+  readonly cache?: StatCache
 }
 
 /** How a tree becomes an application. */

@@ -84,6 +84,7 @@ class TreeScan implements Disposable {
       batch: this.#batch,
       hardLinks: this.#hardLinks,
       symlinkXattrs: options.symlinkXattrs,
+      cache: options.cache,
     })
     this.#times = options.mtimes ? new ModificationTimesEncoder() : undefined
     this.#root = { parent: undefined, name: Buffer.from(source) }
@@ -102,6 +103,7 @@ class TreeScan implements Disposable {
       if (this.#batch.isFull) await this.#flush()
     }
     await this.#batch.drain()
+    this.#options.cache?.settle()
     this.#reportProgress()
     const { stat, xattrs } = root.moment
     const { link, totals } = root.level.directory.slot
@@ -124,6 +126,7 @@ class TreeScan implements Disposable {
   async #flush(): Promise<void> {
     this.#options.signal?.throwIfAborted()
     await this.#batch.flush()
+    this.#options.cache?.settle()
     this.#reportProgress()
   }
 
@@ -187,6 +190,7 @@ class TreeScan implements Disposable {
     const { fd } = this.#descent
     const lookAtIt = () => callAt(place, () => fstatSync(fd, { bigint: true }))
     const moment = retryWhileChanging(() => this.#reader.see(place, lookAtIt, fd))
+    this.#reader.enterFolder(fd)
     const names = callAt(place, () => readNames(place.path))
     const directory = new PendingDirectory(folder)
     return { moment, level: { folder, directory, names, next: 0 } }

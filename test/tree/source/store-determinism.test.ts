@@ -89,6 +89,7 @@ function watch(
   return {
     has: digests => session.has(digests),
     stat: digests => session.stat(digests),
+    find: digest => session.find(digest),
     stream: object => session.stream(object),
     publish: roots => session.publish(roots),
     async put(batch: readonly NewObject[]) {
