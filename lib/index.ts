@@ -253,6 +253,17 @@ export {
   type TagChange,
   TagStore,
 } from './repository/tag-store.js'
+export { numberObjects, type ObjectNumbers } from './repository/usage/object-numbers.js'
+export {
+  type RepositoryStats,
+  repositoryStats,
+  type StatsOptions,
+} from './repository/usage/repository-stats.js'
+export {
+  type TreeUsage,
+  treeUsages,
+  type UsageTally,
+} from './repository/usage/tree-usage.js'
 export { Bitmap } from './store/bitmap.js'
 export {
   LooseStore,

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { GcFlags } from '../commands/gc.js'
 import type { MigrateFlags } from '../commands/migrate.js'
+import type { StatsFlags } from '../commands/stats.js'
 import type { Start } from '../context.js'
 import { examples } from '../help.js'
 
@@ -68,6 +69,40 @@ export function defineMaintenanceCommands(program: Command, start: Start): void 
       start(async context => {
         const { migrate } = await import('../commands/migrate.js')
         await migrate(context, flags)
+      }),
+    )
+
+  program
+    .command('stats')
+    .summary('count what the repository holds')
+    .description(
+      'Counts objects and bytes by type, what is in use and what is garbage, what keeping ' +
+        'same content once and compression save, and names the largest files.',
+    )
+    .option('--largest <count>', 'how many of the largest files to name', '10')
+    .addHelpText('after', examples('cairn stats', 'cairn stats --largest 50 --json'))
+    .action((flags: StatsFlags) =>
+      start(async context => {
+        const { stats } = await import('../commands/stats.js')
+        await stats(context, flags)
+      }),
+    )
+
+  program
+    .command('du')
+    .summary('tell what trees take in the repository')
+    .description(
+      'Tells of each REF what its tree is, what it takes in the repository alone, and what ' +
+        'it shares with other tags and the other REFs. Without REFs: of all tags. Former ' +
+        'values of tags do not count; what removing a tag frees is told by: ' +
+        'cairn gc --what-if-removed TAG',
+    )
+    .argument('[ref...]', 'trees to look at')
+    .addHelpText('after', examples('cairn du', "cairn du app 'app@{1}'"))
+    .action((refs: string[]) =>
+      start(async context => {
+        const { du } = await import('../commands/du.js')
+        await du(context, refs)
       }),
     )
 }

@@ -9,8 +9,8 @@ import type { SizedPack } from './pack-sizes.js'
 const mebibyte = 1024 * 1024
 const largest = 16 * mebibyte
 const smallest = 64 * 1024
-// Of the packs: the reserve must not show in the size of a small repository.
-const share = 64
+// Of the packs: the reserve must not show in the size of a repository.
+const share = 1024
 
 /**
  * Room on disk that is given up when there is no other, so that a collection can write
