@@ -3,20 +3,26 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { openRepository } from '../lib/repository/open.js'
 import { storeManyFiles } from '../test/support/many-objects.js'
 import { type Cost, measure, prepare } from './measure.js'
 
 // What commands cost in repositories of 100,000, 1 million and 5 million small files, or of
-// as many as are named: npm run bench:scale -- [FILES...]. BENCH_WORK and BENCH_LOCK as for
-// the other benchmarks.
+// as many as are named: npm run bench:scale -- [--only REGEX] [FILES...]. BENCH_WORK and
+// BENCH_LOCK as for the other benchmarks.
 
 const work = join(
   resolve(process.env['BENCH_WORK'] ?? tmpdir()),
   `cairn-scale-${process.pid}`,
 )
 const lock = (process.env['BENCH_LOCK'] ?? '').split(' ').filter(word => word !== '')
-const counts = process.argv.slice(2).map(Number)
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: 'string', default: '' } },
+})
+const only = new RegExp(flags.only)
+const counts = positionals.map(Number)
 const lookUps = 100_000
 
 type Work = {
@@ -78,6 +84,7 @@ async function measureAt(files: number): Promise<void> {
   row(files, 'look-up', { wall: Number(seconds), cpu: 0, memory: 0 }, lookUps)
   const record = join(work, 'time')
   for (const { name, script, perObject } of jobs) {
+    if (!only.test(name)) continue
     const command = `export CAIRN_REPO=${root}; ${script(root)}`
     row(files, name, measure(command, { record, lock }), perObject ? files : undefined)
   }

@@ -1,12 +1,17 @@
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { walkClosure } from '../../lib/closure/closure-walk.js'
 import { TagConflictError } from '../../lib/errors.js'
 import type { Descriptor } from '../../lib/object/descriptor.js'
+import { pull } from '../../lib/remote/pull.js'
+import { push } from '../../lib/remote/push.js'
+import { RemoteObjectStore } from '../../lib/remote/remote-object-store.js'
 import type { LockMode } from '../../lib/repository/lock.js'
 import { openRepository } from '../../lib/repository/open.js'
 import type { Repository } from '../../lib/repository/repository.js'
+import { checkout } from '../../lib/tree/checkout/checkout.js'
 import { storeFiles } from './packed-repository.js'
 import { putSmallTree } from './scratch-repository.js'
 
@@ -41,6 +46,35 @@ const actions: Readonly<Record<string, Action>> = {
         if (batch.length === 0) throw new Error('an empty batch')
       }
       if (turn % 4 === 0) await opened.tags.remove(name)
+    }
+  },
+  // Checks out what the tag names, and whatever else is tagged, until told.
+  'check-out-for-ever': async (repository, [name = '', folder = '']) => {
+    process.stdin.resume()
+    for (let turn = 0; !process.stdin.readableEnded; turn++) {
+      using fresh = await openRepository(repository.root)
+      const opened = turn % 2 === 0 ? repository : fresh
+      const tags = await opened.tags.list()
+      const any = tags[turn % tags.length]?.descriptor ?? (await opened.tags.get(name))
+      const fixed = await opened.tags.get(name)
+      for (const { digest } of [fixed, any]) {
+        const out = join(folder, String(turn))
+        await checkout(opened.objects, { application: digest }, out)
+        rmSync(out, { recursive: true })
+      }
+      // What is told comes as an event; all above may have been done without one.
+      await setImmediate()
+    }
+  },
+  // Pulls the tag from a server into the repository, and pushes trees there, until told.
+  'transfer-for-ever': async (repository, [name = '', url = '', own = '']) => {
+    process.stdin.resume()
+    await using remote = new RemoteObjectStore(url)
+    for (let turn = 0; !process.stdin.readableEnded; turn++) {
+      await pull(remote, repository, { tag: name })
+      const contents = [turn % 3, turn % 5].map(n => `content ${n}`.repeat(500))
+      await storeFiles(repository, [...contents, `${own} ${turn % 11}`], own)
+      await push(remote, repository, { ref: own })
     }
   },
   // Sets the tag to the trees of the given digests in turn until it is killed.
