@@ -3,6 +3,14 @@ import { InvalidObjectError, NotRepresentableError } from '../errors.js'
 /** A modification time: whole seconds since 1970-01-01 UTC, and nanoseconds 0 to 999999999. */
 export type ModificationTime = { readonly seconds: bigint; readonly nanoseconds: number }
 
+const second = 1_000_000_000n
+
+/** The time that is so many nanoseconds after 1970-01-01 UTC, or before. */
+export function timeOfNanoseconds(nanoseconds: bigint): ModificationTime {
+  const rest = ((nanoseconds % second) + second) % second
+  return { seconds: (nanoseconds - rest) / second, nanoseconds: Number(rest) }
+}
+
 const minSeconds = -(2n ** 63n)
 const maxSeconds = 2n ** 63n - 1n
 

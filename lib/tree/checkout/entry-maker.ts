@@ -7,7 +7,6 @@ import type { LeftOutList } from './left-out.js'
 import type { EntryMetadata, MetadataWriter } from './metadata-writer.js'
 import { SparseWriter } from './sparse-writer.js'
 
-/** The kinds of entry that are made in one step: all but folders. */
 const newFile =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
@@ -18,6 +17,11 @@ export type NewFile = {
   /** Gives it its metadata; without this call it is unfinished, mode 0600. */
   readonly finish: () => void
 }
+
+/** An entry that is neither a file nor a folder, as far as its kind tells. */
+export type OtherEntry =
+  | { readonly kind: 'symlink'; readonly target: Buffer }
+  | { readonly kind: Exclude<DirectoryEntry['kind'], 'symlink'> }
 
 /** Makes entries that are no folders, under names that must not exist. */
 export class EntryMaker {
@@ -61,7 +65,7 @@ export class EntryMaker {
   }
 
   /** Makes anything but a file or a folder; false when it had to be left out. */
-  makeOther(path: Buffer, entry: DirectoryEntry, metadata: EntryMetadata): boolean {
+  makeOther(path: Buffer, entry: OtherEntry, metadata: EntryMetadata): boolean {
     if (entry.kind === 'symlink') symlinkSync(entry.target, path)
     else if (!this.#makeSpecial(path, metadata)) return false
     this.#metadata.finish(path, metadata)

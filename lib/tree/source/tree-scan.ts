@@ -7,6 +7,7 @@ import type { Header } from '../../object/header.js'
 import {
   type ModificationTime,
   ModificationTimesEncoder,
+  timeOfNanoseconds,
 } from '../../object/modification-times.js'
 import type { StoreSession } from '../../store/object-store.js'
 import type { DirectoryDescent } from '../../system/directory-descent.js'
@@ -94,7 +95,7 @@ class TreeScan implements Disposable {
   async run(): Promise<ScannedTree> {
     this.#options.signal?.throwIfAborted()
     const root = this.#readDirectory(this.#root)
-    this.#countEntry(splitTime(root.moment.stat.mtimeNs))
+    this.#countEntry(timeOfNanoseconds(root.moment.stat.mtimeNs))
     this.#levels.push(root.level)
     for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
       const streaming = this.#step(level)
@@ -164,7 +165,7 @@ class TreeScan implements Disposable {
       header: this.#reader.addHeader(place, inner.moment),
       directory: inner.level.directory.slot,
     })
-    this.#countEntry(splitTime(inner.moment.stat.mtimeNs))
+    this.#countEntry(timeOfNanoseconds(inner.moment.stat.mtimeNs))
     this.#levels.push(inner.level)
   }
 
@@ -236,7 +237,7 @@ class TreeScan implements Disposable {
     this.#hardLinks.add(stat, this.#progress.entries, content)
     if (content.kind === 'regular') this.#progress.files++
     this.#progress.bytes += bytes
-    this.#countEntry(splitTime(stat.mtimeNs))
+    this.#countEntry(timeOfNanoseconds(stat.mtimeNs))
   }
 
   #countEntry(modified: ModificationTime): void {
@@ -260,12 +261,4 @@ class TreeScan implements Disposable {
 function checkName(place: NamedPlace): void {
   const problem = findNameProblem(place.name)
   if (problem !== undefined) throw notRepresentable(place, `its name ${problem}`)
-}
-
-const second = 1_000_000_000n
-
-function splitTime(nanoseconds: bigint): ModificationTime {
-  const rest = nanoseconds % second
-  const positive = rest < 0n ? rest + second : rest
-  return { seconds: (nanoseconds - positive) / second, nanoseconds: Number(positive) }
 }
