@@ -6,6 +6,7 @@ import { createObjectDigester } from '../object/digester.js'
 import type { Directory, DirectoryEntry } from '../object/directory.js'
 import { permissionsOf } from '../object/file-mode.js'
 import type { Header, Xattr } from '../object/header.js'
+import type { ModificationTime } from '../object/modification-times.js'
 import type { ObjectReader } from '../store/object-store.js'
 import { getApplication } from '../store/typed-object.js'
 import { ordinalOfPath } from './entry-ordinals.js'
@@ -46,6 +47,34 @@ export type DiffOptions = {
   readonly signal?: AbortSignal | undefined
 }
 
+/** An entry on one side of a comparison. */
+export type ComparedEntry = {
+  readonly description: TreeEntry
+  /** Undefined when its tree records none. */
+  readonly time: ModificationTime | undefined
+  /** Equal for names of one file; undefined for a single name. */
+  readonly links: string | undefined
+}
+
+/**
+ * What two trees have at one path, where they differ or a folder is looked into: then
+ * `parts` may be empty.
+ */
+export type ComparedPair = {
+  readonly before: ComparedEntry | undefined
+  readonly after: ComparedEntry | undefined
+  readonly parts: readonly ChangedPart[]
+}
+
+/** How two trees are compared entry by entry. */
+export type CompareTreesOptions = DiffOptions & {
+  /**
+   * When hard links count: `recorded` when both sides record them, `always` also when
+   * only one does, as the other has none then.
+   */
+  readonly hardLinks: 'recorded' | 'always'
+}
+
 const defaultMaxEntries = 100_000_000
 
 /**
@@ -64,11 +93,47 @@ export async function* diffTrees(
   after: TreeNode,
   options: DiffOptions = {},
 ): AsyncGenerator<readonly TreeChange[], void, void> {
+  const compared = { ...options, hardLinks: 'recorded' } as const
+  for await (const pairs of compareTrees(
+    beforeReader,
+    before,
+    afterReader,
+    after,
+    compared,
+  )) {
+    const changes = pairs.flatMap(pair => findChange(pair) ?? [])
+    if (changes.length > 0) yield changes
+  }
+}
+
+/** As diffTrees, but tells also which folders are looked into, and more of each entry. */
+export async function* compareTrees(
+  beforeReader: ObjectReader,
+  before: TreeNode,
+  afterReader: ObjectReader,
+  after: TreeNode,
+  options: CompareTreesOptions,
+): AsyncGenerator<readonly ComparedPair[], void, void> {
   const sides = {
     before: await openSide(beforeReader, before),
     after: await openSide(afterReader, after),
   }
   yield* new TreeComparison(sides, options).compare(before, after)
+}
+
+function findChange({ before, after, parts }: ComparedPair): TreeChange | undefined {
+  if (before === undefined) {
+    if (after === undefined) return undefined
+    const { description } = after
+    return { kind: 'added', path: description.path, after: description }
+  }
+  if (after === undefined) {
+    const { description } = before
+    return { kind: 'removed', path: description.path, before: description }
+  }
+  if (parts.length === 0) return undefined
+  const both = { before: before.description, after: after.description }
+  return { kind: 'changed', path: after.description.path, ...both, parts }
 }
 
 type Side = {
@@ -80,7 +145,7 @@ type Sides = { readonly before: Side; readonly after: Side }
 
 // An entry with where it stands in walk order, or 0 where nothing is said by ordinal.
 type Placed = { readonly entry: DirectoryEntry; readonly ordinal: number }
-type Described = Placed & { readonly description: TreeEntry }
+type Described = Placed & ComparedEntry
 type Pair = { readonly before: Placed | undefined; readonly after: Placed | undefined }
 type Frame = { readonly pairs: readonly Pair[]; index: number }
 
@@ -99,26 +164,27 @@ async function openSide(reader: ObjectReader, node: TreeNode): Promise<Side> {
 
 class TreeComparison {
   readonly #sides: Sides
-  readonly #options: DiffOptions
+  readonly #options: CompareTreesOptions
   readonly #trail = new PathTrail()
   readonly #compareTimes: boolean
   readonly #compareLinks: boolean
   #seen = 0
 
-  constructor(sides: Sides, options: DiffOptions) {
+  constructor(sides: Sides, options: CompareTreesOptions) {
     this.#sides = sides
     this.#options = options
     const { before, after } = sides
     this.#compareTimes =
       before.extras?.hasTimes === true && after.extras?.hasTimes === true
-    this.#compareLinks =
-      before.extras?.hasHardLinks === true && after.extras?.hasHardLinks === true
+    const one = before.extras?.hasHardLinks === true
+    const other = after.extras?.hasHardLinks === true
+    this.#compareLinks = options.hardLinks === 'always' ? one || other : one && other
   }
 
   async *compare(
     before: TreeNode,
     after: TreeNode,
-  ): AsyncGenerator<readonly TreeChange[], void, void> {
+  ): AsyncGenerator<readonly ComparedPair[], void, void> {
     const noName = Buffer.alloc(0)
     const root: Pair = {
       before: {
@@ -151,29 +217,19 @@ class TreeComparison {
     }
   }
 
-  async #changes(pairs: readonly Pair[]): Promise<TreeChange[]> {
+  async #changes(pairs: readonly Pair[]): Promise<ComparedPair[]> {
     const open = pairs.filter(pair => !this.#isSame(pair))
     const befores = await this.#describe('before', open)
     const afters = await this.#describe('after', open)
-    const changes: TreeChange[] = []
+    const changes: ComparedPair[] = []
     for (const [at] of open.entries()) {
       const before = befores[at]
       const after = afters[at]
-      if (before === undefined) {
-        if (after !== undefined) {
-          const { description } = after
-          changes.push({ kind: 'added', path: description.path, after: description })
-        }
-      } else if (after === undefined) {
-        const { description } = before
-        changes.push({ kind: 'removed', path: description.path, before: description })
-      } else {
-        const parts = await this.#changedParts(before, after)
-        if (parts.length === 0) continue
-        const { path } = after.description
-        const both = { before: before.description, after: after.description }
-        changes.push({ kind: 'changed', path, ...both, parts })
-      }
+      const parts =
+        before === undefined || after === undefined
+          ? []
+          : await this.#changedParts(before, after)
+      changes.push({ before, after, parts })
     }
     return changes
   }
@@ -189,7 +245,11 @@ class TreeComparison {
     const described = new Map<Placed, Described>()
     for (const [at, one] of placed.entries()) {
       const description = descriptions[at]
-      if (description !== undefined) described.set(one, { ...one, description })
+      if (description === undefined) continue
+      const { extras } = this.#sides[side]
+      const time = extras?.findTime(one.ordinal)
+      const links = extras?.findLinkSet(one.ordinal)
+      described.set(one, { ...one, description, time, links })
     }
     return pairs.map(pair => {
       const one = pair[side]
@@ -251,7 +311,8 @@ class TreeComparison {
     if (before.entry.header.digest !== after.entry.header.digest) return false
     if (before.entry.kind !== after.entry.kind) return false
     if (objectOf(before.entry) !== objectOf(after.entry)) return false
-    const count = this.#sides.before.extras?.countEntries(before.entry) ?? 1
+    const extras = this.#sides.before.extras ?? this.#sides.after.extras
+    const count = extras?.countEntries(before.entry) ?? 1
     if (this.#compareLinks) {
       const one = this.#sides.before.extras?.hasLinksIn(before.ordinal, count)
       const other = this.#sides.after.extras?.hasLinksIn(after.ordinal, count)
