@@ -295,6 +295,35 @@ export {
   putDirectory,
   putHeader,
 } from './store/typed-object.js'
+export { applyLayer } from './tree/changes/apply-layer.js'
+export {
+  type FolderChangesOptions,
+  folderChanges,
+  type OverlayFolders,
+  overlayChanges,
+} from './tree/changes/folder-changes.js'
+export {
+  type ChangedNode,
+  type LayerChange,
+  type LayerChanges,
+} from './tree/changes/layer-change.js'
+export { layerSize } from './tree/changes/layer-size.js'
+export { type OverlayNamespace } from './tree/changes/overlay-marks.js'
+export {
+  type StoredTreePart,
+  treeChanges,
+} from './tree/changes/tree-changes.js'
+export {
+  type MarkHandling,
+  type UnpackLayerOptions,
+  type UnpackLayerReport,
+  unpackLayer,
+} from './tree/changes/unpack-layer.js'
+export {
+  type WriteLayerOptions,
+  type WriteLayerReport,
+  writeLayer,
+} from './tree/changes/write-layer.js'
 export {
   type CheckoutOptions,
   type CheckoutProgress,
@@ -359,6 +388,7 @@ export {
   type TarImportOptions,
   type TarImportReport,
 } from './tree/tar/import-tar.js'
+export { type BaseTree } from './tree/tar/stored-tree.js'
 export {
   resolveTreePath,
   type TreeNode,

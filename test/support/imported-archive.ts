@@ -1,4 +1,5 @@
 import { findAlgorithmByName } from '../../lib/object/algorithm.js'
+import type { Descriptor } from '../../lib/object/descriptor.js'
 import { escapeBytes } from '../../lib/object/escape.js'
 import { permissionsOf } from '../../lib/object/file-mode.js'
 import { MemoryStore } from '../../lib/store/memory-store.js'
@@ -14,6 +15,12 @@ import { pieces } from './raw-archive.js'
 
 /** An archive that was imported into memory. */
 export type ImportedArchive = TarImportReport & { readonly store: MemoryStore }
+
+/** A tree in a store. */
+export type StoredImport = {
+  readonly store: MemoryStore
+  readonly descriptor: Pick<Descriptor, 'digest'>
+}
 
 /** Imports an archive into a store of its own. */
 export async function importBytes(
@@ -31,9 +38,7 @@ export async function importBytes(
 }
 
 /** A tree in lines: kind, permissions, path, and content, target or device. */
-export async function describeImported(
-  imported: Pick<ImportedArchive, 'store' | 'descriptor'>,
-): Promise<string[]> {
+export async function describeImported(imported: StoredImport): Promise<string[]> {
   const { store, descriptor } = imported
   const node = await resolveTreePath(store, descriptor.digest)
   const lines: string[] = []
@@ -54,7 +59,7 @@ export async function describeImported(
 
 /** The groups of names of one file that an imported tree has. */
 export async function hardLinksOf(
-  imported: Pick<ImportedArchive, 'store' | 'descriptor'>,
+  imported: StoredImport,
 ): Promise<readonly (readonly number[])[]> {
   const { extension } = await getApplication(imported.store, imported.descriptor.digest)
   return extension?.hardLinks ?? []

@@ -1,3 +1,4 @@
+import type { Application } from '../../object/application.js'
 import { modeOf } from '../../object/file-mode.js'
 import type { Header } from '../../object/header.js'
 import type { StoreSession } from '../../store/object-store.js'
@@ -7,6 +8,7 @@ import { splitArchivePath } from './archive-path.js'
 import { EntryTable, rootEntryNumber } from './entry-table.js'
 import type { TarProgress } from './export-tar.js'
 import type { LostFact } from './pax-header.js'
+import { type BaseTree, loadStoredTree } from './stored-tree.js'
 import type { TarEntry } from './tar-entry.js'
 import type { TarMember } from './tar-reader.js'
 import { type AssembledTree, TreeAssembly } from './tree-assembly.js'
@@ -52,6 +54,30 @@ export class ArchiveTree {
     this.#session = session
     this.#options = options
     this.#imply(rootEntryNumber)
+  }
+
+  /** Takes a stored tree over, which the archive then changes; before anything is added. */
+  async load(base: BaseTree): Promise<Application> {
+    return await loadStoredTree(this.table, base, this.#options.signal)
+  }
+
+  /**
+   * Takes away what a stored tree that was loaded has at a path; what the archive itself
+   * has put there stays.
+   */
+  hide(folder: readonly Buffer[], name: Buffer, place: ArchivePlace): void {
+    const found = this.find([...folder, name], place)
+    if (found === undefined) return
+    if (!this.table.isTouched(found)) this.#forget(found)
+    else if (this.table.kind(found) === 'directory') this.#hideBelow(found)
+  }
+
+  /** As hide, for everything in a folder. */
+  hideAll(folder: readonly Buffer[], place: ArchivePlace): void {
+    const found = this.find(folder, place)
+    if (found === undefined) return
+    this.#checkFolder(found, folder, place)
+    this.#hideBelow(found)
   }
 
   /** Adds an entry, and stores its content. */
@@ -124,6 +150,22 @@ export class ArchiveTree {
     this.#describe(number, entry)
     if (kind === 'symlink') table.setTarget(number, entry.target)
     return number
+  }
+
+  #hideBelow(folder: number): void {
+    const folders = [folder]
+    for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+      for (const child of this.table.children(next)) {
+        if (!this.table.isTouched(child)) this.#forget(child)
+        else if (this.table.kind(child) === 'directory') folders.push(child)
+      }
+    }
+  }
+
+  #forget(number: number): void {
+    this.table.remove(number)
+    // What the last folder was may be gone with it.
+    this.#folder = { path: Buffer.alloc(0), number: rootEntryNumber }
   }
 
   #replace(before: number | undefined, add: () => number): number {

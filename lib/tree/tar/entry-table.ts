@@ -19,6 +19,8 @@ export type TableLimits = {
 export const rootEntryNumber = 0
 
 const rowBytes = 64
+// Size of the payload, and where the digest is kept.
+const headerBytes = 8
 // Where the fields of a row start.
 const at = {
   parent: 0,
@@ -60,7 +62,7 @@ const kinds: readonly EntryKind[] = [
 export class EntryTable {
   readonly #limits: TableLimits
   readonly #rows = new RecordPages(rowBytes)
-  readonly #headers = new RecordPages(8)
+  readonly #headers = new RecordPages(headerBytes)
   readonly #bytes = new ByteArena()
   readonly #hash = new KeyedHash()
   #slots = new Uint32Array(1024)
@@ -75,6 +77,11 @@ export class EntryTable {
   /** Entries that were ever added, the root counted in. */
   get count(): number {
     return this.#rows.count
+  }
+
+  /** Entries that it takes at most. */
+  get maxEntries(): number {
+    return this.#limits.maxEntries
   }
 
   /** The entry of a name in a directory; undefined when there is none. */
@@ -289,7 +296,10 @@ export class EntryTable {
   #keep(bytes: Uint8Array): number {
     const place = this.#bytes.add(bytes)
     const found =
-      this.#bytes.length + this.#rows.count * rowBytes + this.#slots.byteLength
+      this.#bytes.length +
+      this.#rows.count * rowBytes +
+      this.#headers.count * headerBytes +
+      this.#slots.byteLength
     if (found > this.#limits.maxBytes) {
       throw new LimitExceededError(
         `an archive's entries take too much memory: expected at most ` +

@@ -1,7 +1,7 @@
 import { NotRepresentableError } from '../../errors.js'
-import { permissionsOf } from '../../object/file-mode.js'
+import { type EntryKind, permissionsOf } from '../../object/file-mode.js'
+import type { Header } from '../../object/header.js'
 import type { ModificationTime } from '../../object/modification-times.js'
-import type { TreeEntry } from '../list.js'
 import { showPath } from '../shown-path.js'
 import type { TarEntry } from './tar-entry.js'
 import { maxPathBytes } from './tar-format.js'
@@ -11,6 +11,16 @@ const slash = Buffer.from('/')
 
 /** The modification time of an entry of a tree that holds none. */
 export const noTime: ModificationTime = { seconds: 0n, nanoseconds: 0 }
+
+/** What is known of an entry of a tree. */
+export type TreeFacts = {
+  readonly kind: EntryKind
+  readonly header: Header
+  /** Content bytes of a regular file. */
+  readonly size: number | bigint | undefined
+  /** What a symlink points to. */
+  readonly target: Buffer | undefined
+}
 
 /** How an entry of a tree stands in an archive. */
 export type MemberPlace = {
@@ -26,7 +36,7 @@ export type MemberPlace = {
  * archive can hold. Throws NotRepresentableError for a path beyond maxPathBytes.
  */
 export function findTarEntry(
-  { kind, header, entry, target }: TreeEntry,
+  { kind, header, size, target }: TreeFacts,
   { path, time = noTime, linkTo }: MemberPlace,
 ): TarEntry | undefined {
   checkPath(path)
@@ -47,7 +57,7 @@ export function findTarEntry(
   }
   switch (kind) {
     case 'regular':
-      return { ...common, kind, size: entry.kind === 'regular' ? entry.file.size : 0 }
+      return { ...common, kind, size: Number(size ?? 0) }
     case 'directory':
       return { ...common, kind, path: Buffer.concat([path, slash]) }
     case 'symlink':
