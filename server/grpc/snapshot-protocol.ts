@@ -71,9 +71,7 @@ type NewSnapshotMessage = KeyMessage & {
 export const maxMessageBytes = 16 * 1024 * 1024
 
 const serviceName = 'containerd.services.snapshots.v1.Snapshots'
-const path = fileURLToPath(
-  new URL('../../../server/grpc/proto/snapshots.proto', import.meta.url),
-)
+const path = fileURLToPath(import.meta.resolve('#snapshots.proto'))
 
 /** Reads the definition of the service, which is shipped beside the program. */
 export function loadSnapshotService(): ServiceDefinition {
