@@ -16,6 +16,9 @@ export type CheckoutFlags = {
   readonly force?: boolean
   readonly mapOwner?: readonly string[]
   readonly touch?: string
+  readonly fsync?: boolean
+  /** False with --no-verify. */
+  readonly verify?: boolean
 }
 
 /** `cairn checkout REF[:PATH] DIR` */
@@ -66,6 +69,8 @@ async function checkoutTo(
   using progress = context.output.progress(`checking out ${ref}`, 'entry')
   const report = await checkoutTree(repository.objects, { application, path }, dir, {
     force: flags.force,
+    fsync: flags.fsync,
+    verifyClones: flags.verify,
     ownerMap,
     touchSeconds,
     onProgress: ({ entries, bytes, totalEntries, totalBytes }) =>

@@ -66,6 +66,11 @@ function defineCheckout(program: Command, start: Start): void {
       collect,
     )
     .option('--touch <seconds>', 'one modification time for everything')
+    .option('--fsync', 'make the result durable before the command ends')
+    .option(
+      '--no-verify',
+      'do not read files that share their extents with the repository',
+    )
     .addHelpText(
       'after',
       examples(

@@ -63,6 +63,21 @@ export interface ObjectReader {
    * exclusive lock before something new may name an object. Absent where nothing is kept.
    */
   refresh?(): void
+
+  /**
+   * Starts to place payloads in files, for whoever reads and verifies them by itself.
+   * Absent where objects do not lie in files as they are.
+   */
+  locator?(): PayloadLocator
+}
+
+/** A payload that lies as it is in an open file. */
+export type PayloadPlace = ObjectInfo & { readonly fd: number; readonly offset: number }
+
+/** Places payloads in files, which stay open and whole until it is disposed. */
+export interface PayloadLocator extends Disposable {
+  /** Undefined for what is absent, and for what does not lie there as it is. */
+  find(digest: Digest): PayloadPlace | undefined
 }
 
 /**

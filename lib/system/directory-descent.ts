@@ -104,19 +104,32 @@ export class DirectoryDescent implements Disposable {
    *   open: what takes the permission to search the directory away belongs here
    */
   leave(finish?: (fd: number) => void): void {
+    const fd = this.#openWayUp()
+    finish?.(fd)
+    this.#levels.pop()
+    closeSync(fd)
+  }
+
+  /** Goes back up, as leave does, and hands the directory over, open: the caller's. */
+  release(): number {
+    const fd = this.#openWayUp()
+    this.#levels.pop()
+    return fd
+  }
+
+  [Symbol.dispose](): void {
+    for (const { fd } of this.#levels.splice(0)) if (fd !== undefined) closeSync(fd)
+  }
+
+  // The descriptor of the innermost directory.
+  #openWayUp(): number {
     const inner = this.#levels.at(-1)
     const outer = this.#levels.at(-2)
     if (inner?.fd === undefined || outer === undefined) {
       throw new Error('leave without enter')
     }
     if (outer.fd === undefined) this.#reopen(outer)
-    finish?.(inner.fd)
-    this.#levels.pop()
-    closeSync(inner.fd)
-  }
-
-  [Symbol.dispose](): void {
-    for (const { fd } of this.#levels.splice(0)) if (fd !== undefined) closeSync(fd)
+    return inner.fd
   }
 
   #push(fd: number, path: Buffer): void {

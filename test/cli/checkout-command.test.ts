@@ -58,7 +58,7 @@ t.test('checkout refuses a filled folder without --force', async t => {
 
 t.test('checkout writes over no repository, and into none', async t => {
   const { repo, folder } = await storeFolder(t)
-  const before = readdirSync(repo, { recursive: true }).toSorted()
+  const before = readdirSync(repo, { recursive: true, encoding: 'utf8' }).toSorted()
   symlinkSync(repo, join(folder, 'link'))
   for (const name of ['', 'objects', 'refs/tags', 'refs/new']) {
     for (const way of [repo, join(folder, 'link')]) {
@@ -68,7 +68,7 @@ t.test('checkout writes over no repository, and into none', async t => {
       t.match(run.stderr, /repository/)
     }
   }
-  t.same(readdirSync(repo, { recursive: true }).toSorted(), before)
+  t.same(readdirSync(repo, { recursive: true, encoding: 'utf8' }).toSorted(), before)
 })
 
 t.test('checkout maps owners', { skip: !isRoot && 'only root may chown' }, async t => {

@@ -55,7 +55,7 @@ export class PackFolder implements Disposable {
   readonly #files: OpenFiles = { packs: new Map(), multi: undefined }
   readonly #broken = new Map<string, CairnError>()
   #covered: ReadonlySet<string> = new Set()
-  #uncovered: readonly PackFile[] = []
+  #uncovered: PackFile[] = []
   #condemned: CondemnedList = noneCondemned
   #condemnedIdentity: string | undefined
   #listedAt = 0
@@ -122,11 +122,14 @@ export class PackFolder implements Disposable {
       if (kept !== undefined) return kept
     }
     const binary = digestBytes(digest)
-    for (const pack of this.#uncovered) {
-      const place = pack.findBinary(digest, binary)
-      if (place !== undefined && !this.#hides(pack, binary, purpose)) {
-        return { pack, place }
-      }
+    for (let at = 0; at < this.#uncovered.length; at++) {
+      const pack = this.#uncovered[at]
+      const place = pack?.findBinary(digest, binary)
+      if (pack === undefined || place === undefined) continue
+      if (this.#hides(pack, binary, purpose)) continue
+      // What is asked for next was mostly stored next to it.
+      if (at > 0) this.#uncovered.unshift(...this.#uncovered.splice(at, 1))
+      return { pack, place }
     }
     return (
       this.#files.multi &&

@@ -9,12 +9,14 @@ import type {
   ObjectInfo,
   ObjectStore,
   ObjectStream,
+  PayloadLocator,
   StoreSessionOptions,
   WholeObject,
 } from '../object-store.js'
 import type { Purpose } from './condemned-list.js'
 import { type PackCalls, systemPackCalls } from './pack-calls.js'
 import { type FoundObject, PackFolder } from './pack-folder.js'
+import { PackLocator } from './pack-locator.js'
 import { openPayload, readPayload, storedObject } from './pack-payload.js'
 import { PackSession } from './pack-session.js'
 import type { SourceObject } from './pack-stream-writer.js'
@@ -141,6 +143,10 @@ export class PackStore implements ObjectStore {
       { folder: this.#folder, calls: this.#calls, coder, zstd },
       options,
     )
+  }
+
+  locator(): PayloadLocator {
+    return new PackLocator(this.#folder, this.#purpose)
   }
 
   [Symbol.dispose](): void {

@@ -8,10 +8,17 @@ import { resolveEntryKind } from '../entry-kind.js'
 import { digestOfError, locatedError } from '../located-error.js'
 import { PathTrail } from '../path-trail.js'
 import { checkSize, checkType, type TreeReader } from '../tree-reader.js'
+import { ContentWriter } from './content-writer.js'
 import type { EntryMaker } from './entry-maker.js'
 import type { LeftOutList } from './left-out.js'
 import type { LinkStash } from './link-stash.js'
 import type { EntryMetadata, MetadataWriter } from './metadata-writer.js'
+import {
+  type FillingFolder,
+  OrdinaryFiles,
+  type OrdinaryFileTools,
+  type Step,
+} from './ordinary-files.js'
 import { makeSearchable } from './remove-tree.js'
 import { replaceEntry } from './replace-entry.js'
 import type { WalkCursor } from './walk-cursor.js'
@@ -30,14 +37,10 @@ export type CheckoutWalkTools = {
   readonly stash: LinkStash
   readonly cursor: WalkCursor
   readonly work: WorkFolder
+  /** Absent where payloads do not lie in files, or the platform lacks calls. */
+  readonly ordinary?: OrdinaryFileTools | undefined
   readonly onProgress?: ((count: CheckoutCount) => void) | undefined
   readonly signal?: AbortSignal | undefined
-}
-
-type Step = {
-  readonly entry: DirectoryEntry
-  readonly ordinal: number
-  readonly metadata: EntryMetadata
 }
 
 /**
@@ -56,6 +59,8 @@ type Frame = {
   /** Set when it was made in the work folder and has to be moved from there. */
   readonly madeAt?: Buffer
   readonly ownWork?: WorkFolder
+  /** Set when files of it may still be in the making. */
+  filling?: FillingFolder
   index: number
 }
 
@@ -72,12 +77,28 @@ const batchEntries = 1024
 export class CheckoutWalk {
   readonly #tools: CheckoutWalkTools
   readonly #trail: PathTrail
+  readonly #ordinary: OrdinaryFiles | undefined
+  readonly #contents: ContentWriter
   readonly count: CheckoutCount = { entries: 0, files: 0, bytes: 0 }
 
   /** @param start - path of the tree's root inside the application, for messages */
   constructor(tools: CheckoutWalkTools, start: Buffer) {
     this.#tools = tools
     this.#trail = new PathTrail(start)
+    this.#contents = new ContentWriter(tools, bytes => {
+      this.count.bytes += bytes
+      this.#report()
+    })
+    if (tools.ordinary === undefined) return
+    this.#ordinary = new OrdinaryFiles(tools.ordinary, {
+      made: (files, bytes) => {
+        this.count.entries += files
+        this.count.files += files
+        this.count.bytes += bytes
+        this.#report()
+      },
+      redo: async (path, step) => this.#copy(path, step),
+    })
   }
 
   /** Makes the one entry of a tree that is no folder; false when it was left out. */
@@ -113,6 +134,8 @@ export class CheckoutWalk {
         signal?.throwIfAborted()
         const entry = frame.directory[frame.index]
         if (entry === undefined) {
+          // What is in a folder has to be there before it gets its place.
+          if (frame.madeAt !== undefined) await this.#ordinary?.drain()
           this.#close(frame, frames.at(-2))
           frames.pop()
         } else if (entry.kind === 'directory') {
@@ -120,7 +143,10 @@ export class CheckoutWalk {
           frames.push(await this.#enter(frame, entry))
         } else await this.#fillNext(frame)
       }
+      await this.#ordinary?.drain()
     } finally {
+      // Threads make files in the folders that are closed here.
+      await this.#ordinary?.abandon()
       for (const frame of frames) {
         if (frame.madeAt !== undefined) frame.descent[Symbol.dispose]()
         frame.ownWork?.[Symbol.dispose]()
@@ -184,6 +210,9 @@ export class CheckoutWalk {
           metadata.finish(descent.fd, entry)
           descent[Symbol.dispose]()
           replaceEntry(madeAt, parent.descent.path(frame.name), parent.work)
+        } else if (frame.filling !== undefined && frame.filling.pending > 0) {
+          descent.release()
+          frame.filling.metadata = { ...entry, path: keep(frame.filling.path) }
         } else if (frame.state === 'made') {
           descent.leave(fd => metadata.finish(fd, entry))
         } else {
@@ -198,7 +227,8 @@ export class CheckoutWalk {
   async #fillNext(frame: Frame): Promise<void> {
     const entries = nextBatch(frame.directory, frame.index)
     frame.index += entries.length
-    const steps = await this.#nextSteps(entries, undefined)
+    const all = await this.#nextSteps(entries, undefined)
+    const steps = await this.#takeOrdinary(frame, all)
     const payloads = await this.#readContents(steps)
     for (const step of steps) {
       const { entry } = step
@@ -213,6 +243,26 @@ export class CheckoutWalk {
       }
     }
     this.#report()
+  }
+
+  // Hands on what can be made without care; returns the rest.
+  async #takeOrdinary(frame: Frame, steps: readonly Step[]): Promise<readonly Step[]> {
+    const ordinary = this.#ordinary
+    if (ordinary === undefined || frame.state !== 'made') return steps
+    const { descent } = frame
+    frame.filling ??= {
+      fd: descent.fd,
+      path: this.#trail.here,
+      pending: 0,
+      metadata: undefined,
+    }
+    const rest: Step[] = []
+    for (const step of steps) {
+      const isSingle = this.#tools.stash.groupOf(step.ordinal) === undefined
+      if (!isSingle || !ordinary.take(step, frame.filling)) rest.push(step)
+      else if (ordinary.isFull) await ordinary.flush()
+    }
+    return rest
   }
 
   async #nextSteps(
@@ -302,23 +352,8 @@ export class CheckoutWalk {
   async #copy(path: Buffer, step: Step): Promise<void> {
     const { entry, metadata } = step
     if (entry.kind !== 'regular') throw new Error(`a ${entry.kind} has no content`)
-    const { tree, maker, signal } = this.#tools
     try {
-      await using stream = await tree.objects.open(entry.file.digest)
-      checkType(entry.file.digest, stream.type, 'file')
-      checkSize(entry.file, stream.size)
-      using file = maker.openFile(path, metadata)
-      for await (const chunk of stream) {
-        signal?.throwIfAborted()
-        if (file.size() + chunk.length > entry.file.size) {
-          checkSize(entry.file, file.size() + chunk.length)
-        }
-        file.write(chunk)
-        this.count.bytes += chunk.length
-        this.#report()
-      }
-      checkSize(entry.file, file.size())
-      file.finish()
+      await this.#contents.write(path, entry.file, metadata)
       this.count.files++
       this.#keep(path, step)
     } catch (error) {
@@ -344,6 +379,10 @@ export class CheckoutWalk {
       throw located(error, path)
     }
   }
+}
+
+function keep(path: Buffer): () => Buffer {
+  return () => path
 }
 
 function located(error: unknown, path: () => Buffer): unknown {

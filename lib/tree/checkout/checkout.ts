@@ -7,16 +7,20 @@ import {
 import type { DirectoryEntry } from '../../object/directory.js'
 import type { ObjectReader } from '../../store/object-store.js'
 import { DirectoryDescent, hasProcFolder } from '../../system/directory-descent.js'
+import { FileMaker } from '../../system/file-maker.js'
 import { hasNativeCalls } from '../../system/libc.js'
 import { syncFilesystem } from '../../system/sync.js'
 import { TreeReader } from '../tree-reader.js'
+import { BatchCrew, workersFor } from './batch-crew.js'
 import { Destination } from './checkout-destination.js'
 import { type CheckoutPlan, planCheckout, type TreeRoot } from './checkout-plan.js'
 import { type CheckoutCount, CheckoutWalk } from './checkout-walk.js'
 import { EntryMaker } from './entry-maker.js'
+import { AttributePlanner } from './file-attributes.js'
 import { type LeftOut, LeftOutList } from './left-out.js'
 import { LinkStash } from './link-stash.js'
 import { MetadataWriter } from './metadata-writer.js'
+import type { OrdinaryFileTools } from './ordinary-files.js'
 import type { OwnerMap } from './owner-map.js'
 import { makeSearchable } from './remove-tree.js'
 import { replaceEntry } from './replace-entry.js'
@@ -34,6 +38,13 @@ export type CheckoutOptions = {
   readonly touchSeconds?: bigint | undefined
   /** Makes the result durable before it returns. */
   readonly fsync?: boolean | undefined
+  /**
+   * Whether files that share their extents with the store, where the filesystem can, are
+   * verified as copied ones are; true unless given.
+   */
+  readonly verifyClones?: boolean | undefined
+  /** Threads beside the caller's that make files; as many as are worth it unless given. */
+  readonly workers?: number | undefined
   /**
    * Whether free space is compared with the tree's size first; true unless given. Sparse
    * files count in full there. A merge never compares, as it replaces one by one.
@@ -66,6 +77,8 @@ export type CheckoutReport = {
 }
 
 const defaultMaxEntries = 100_000_000
+// Larger files are copied with progress, and can be stopped.
+const maxBytes = 64 * 1024 * 1024
 
 /**
  * Makes a stored tree, or the part at a path inside it, a filesystem tree again.
@@ -133,11 +146,12 @@ class CheckoutRun {
   async build(target: Destination): Promise<void> {
     const beside = target.findWorkFolderBeside()
     using work = beside ?? new WorkFolder(target.folder)
-    const walk = this.#startWalk(work)
     const entry = this.#rootFolder()
-    const metadata = await walk.root(entry)
     const path = work.newPath()
     mkdirSync(path, { mode: 0o700 })
+    await using makers = this.#startMakers()
+    const walk = this.#startWalk(work, makers.tools)
+    const metadata = await walk.root(entry)
     {
       using descent = new DirectoryDescent(path)
       await walk.fill(entry.directory, descent, 'made')
@@ -156,7 +170,8 @@ class CheckoutRun {
   async merge(target: Destination): Promise<void> {
     makeSearchable(Buffer.from(`/proc/self/fd/${target.folder}/.`))
     using work = new WorkFolder(target.folder)
-    const walk = this.#startWalk(work)
+    await using makers = this.#startMakers()
+    const walk = this.#startWalk(work, makers.tools)
     const entry = this.#rootFolder()
     const metadata = await walk.root(entry)
     using descent = new DirectoryDescent(`/proc/self/fd/${target.folder}`)
@@ -189,7 +204,29 @@ class CheckoutRun {
     return entry
   }
 
-  #startWalk(work: WorkFolder): CheckoutWalk {
+  // What makes ordinary files, where the store and the platform allow it.
+  #startMakers(): { tools: OrdinaryFileTools | undefined } & AsyncDisposable {
+    const locator = this.#tree.objects.locator?.()
+    const maker = FileMaker.find()
+    if (locator === undefined || maker === undefined) {
+      locator?.[Symbol.dispose]()
+      return { tools: undefined, [Symbol.asyncDispose]: async () => {} }
+    }
+    const { verifyClones = true, workers = workersFor(this.#plan.entries) } =
+      this.#options
+    const crew = new BatchCrew(maker, workers, { verifyClones })
+    const planner = new AttributePlanner(this.#options.ownerMap)
+    const metadata = this.#metadata
+    return {
+      tools: { locator, planner, metadata, crew, maxBytes, verifyClones },
+      async [Symbol.asyncDispose]() {
+        await crew[Symbol.asyncDispose]()
+        locator[Symbol.dispose]()
+      },
+    }
+  }
+
+  #startWalk(work: WorkFolder, ordinary?: OrdinaryFileTools): CheckoutWalk {
     const { node, start, entries, bytes, hardLinks, modificationTimes } = this.#plan
     const { touchSeconds, fsync, onProgress, signal } = this.#options
     const touch =
@@ -204,6 +241,7 @@ class CheckoutRun {
         stash: new LinkStash(work, hardLinks, { start, end: start + entries }),
         cursor: new WalkCursor(start, modificationTimes, touch),
         work,
+        ordinary,
         onProgress: count =>
           onProgress?.({ ...count, totalEntries: entries, totalBytes: bytes }),
         signal,

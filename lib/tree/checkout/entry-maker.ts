@@ -12,6 +12,7 @@ const newFile =
 
 /** A new file that is being written. */
 export type NewFile = {
+  readonly fd: number
   readonly write: (chunk: Uint8Array) => void
   readonly size: () => number
   /** Gives it its metadata; without this call it is unfinished, mode 0600. */
@@ -53,6 +54,7 @@ export class EntryMaker {
     const fd = openSync(path, newFile, 0o600)
     const writer = new SparseWriter(fd)
     return {
+      fd,
       write: chunk => writer.write(chunk),
       size: () => writer.size,
       finish: () => {
