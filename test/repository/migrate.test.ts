@@ -206,7 +206,7 @@ function damage(root: string, layout: 'loose' | 'pack'): void {
 }
 
 t.test('refuses before it begins where both do not fit', { skip: cannotMount }, async t =>
-  withSmallFilesystem(t, '2m', async folder => {
+  withSmallFilesystem(t.testdir(), '2m', async folder => {
     const repository = await makePackedRepository(folder)
     await storeFiles(repository, [noise(1_200_000, 4)], 'tag')
     await t.rejects(repository.migrate({ layout: 'loose' }), {
