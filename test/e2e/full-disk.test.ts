@@ -166,7 +166,10 @@ eachLevel('a push into it', async ({ t, full, other, theirs }) => {
     t.same(await full.tags.get('theirs'), theirs)
   } catch {
     await server.close()
-    t.ok(errors.length > 0 && errors.every(code => code === 'storage_full'), errors.join(' '))
+    t.ok(
+      errors.length > 0 && errors.every(code => code === 'storage_full'),
+      errors.join(' '),
+    )
   }
 })
 

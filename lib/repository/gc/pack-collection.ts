@@ -1,40 +1,21 @@
-import { lstatSync } from 'node:fs'
-import { join } from 'node:path'
-import { LockBusyError, StorageFullError } from '../../errors.js'
+import { LockBusyError } from '../../errors.js'
 import { type Descriptor, noSubObjects } from '../../object/descriptor.js'
-import {
-  type CondemnedKind,
-  CondemnedList,
-  condemnedName,
-  type Generation,
-  OrdinalSet,
-} from '../../store/pack/condemned-list.js'
+import { type Generation, OrdinalSet } from '../../store/pack/condemned-list.js'
 import { type PackCalls, systemPackCalls } from '../../store/pack/pack-calls.js'
 import type { PackFile } from '../../store/pack/pack-file.js'
 import type { PackFolder } from '../../store/pack/pack-folder.js'
-import {
-  type PackSource,
-  removePacks,
-  rewritePacks,
-} from '../../store/pack/pack-maintenance.js'
 import { PackStore } from '../../store/pack/pack-store.js'
-import { removeIfThere, replaceFile, syncPath } from '../durable-file.js'
 import { waitFor, withLock } from '../lock.js'
 import type { RepositoryPaths } from '../repository-paths.js'
 import type { RegisteredSession, SessionRegistry } from '../session-registry.js'
-import { naming } from '../system-failure.js'
-import { defaultGrace, GcLedger, type GcOptions, type ObjectTally } from './gc-report.js'
+import { CondemnedFile } from './condemned-file.js'
+import { defaultGrace, GcLedger, type GcOptions } from './gc-report.js'
 import { ObjectMarks } from './object-marks.js'
+import { PackRemoval } from './pack-removal.js'
 import { packSizes } from './pack-sizes.js'
+import { tallyOf } from './pack-tally.js'
 import type { Reserve } from './reserve.js'
 import { type RootRooms, RootWalk } from './root-walk.js'
-
-// A pack is rewritten when so much of it is dead; more eagerly when nothing may stay.
-const mostlyDead = 0.5
-const partlyDead = 0.1
-
-// Live bytes that are copied before the packs they come from are removed.
-const rewriteBytes = 256 * 1024 * 1024
 
 const walkBatch = 1024
 
@@ -58,6 +39,7 @@ export class PackCollection {
   readonly #reserve: Reserve
   readonly #calls: PackCalls
   readonly #store: PackStore
+  readonly #condemned: CondemnedFile
   readonly #ledger = new GcLedger()
   readonly #now: number
   #marks: ObjectMarks
@@ -76,6 +58,11 @@ export class PackCollection {
     this.#calls = options.calls ?? systemPackCalls
     this.#now = options.now ?? Date.now()
     this.#store = new PackStore(own.packs, { purpose: 'collect', calls: this.#calls })
+    this.#condemned = new CondemnedFile(this.#folder, {
+      reserve: own.reserve,
+      calls: this.#calls,
+      temp: own.session.folder,
+    })
     this.#marks = new ObjectMarks(this.#folder)
     this.#walk = this.#newWalk()
   }
@@ -100,16 +87,16 @@ export class PackCollection {
   /** Takes everything out of the trash that may still be there. */
   async undo(): Promise<void> {
     this.#folder.refresh()
-    const dead = this.#generations('dead')
-    const restored = this.#generations('trash', 'condemned')
+    const dead = this.#condemned.generations('dead')
+    const restored = this.#condemned.generations('trash', 'condemned')
     for (const { packs } of restored) this.#addRestored(packs)
-    if (restored.length > 0) await this.#write(dead)
+    if (restored.length > 0) await this.#condemned.write(dead)
   }
 
   async collect(): Promise<void> {
     this.#folder.refresh()
-    await this.#forgetGonePacks()
-    const [pending] = this.#generations('condemned')
+    await this.#condemned.forgetGonePacks()
+    const [pending] = this.#condemned.generations('condemned')
     // What a run before condemned must be settled first: its sessions may have ended.
     if (pending !== undefined && !(await this.#settle(pending))) return
     const condemned = await this.#condemn()
@@ -143,7 +130,10 @@ export class PackCollection {
     this.#marks = new ObjectMarks(this.#folder)
     this.#walk = this.#newWalk()
     await this.#walk.walk(this.#rooms)
-    this.#ledger.reachable = tally(this.#marks.objects, this.#marks.bytes)
+    this.#ledger.reachable = {
+      objects: this.#marks.objects,
+      bytes: this.#marks.bytes,
+    }
   }
 
   /** Marks from the roots, and writes down durably what they do not lead to. */
@@ -166,7 +156,7 @@ export class PackCollection {
         barrier,
         packs,
       }
-      await this.#write([...this.#folder.condemned.generations, generation])
+      await this.#condemned.write([...this.#folder.condemned.generations, generation])
       return generation
     }, this.#options)
   }
@@ -188,8 +178,8 @@ export class PackCollection {
         if (left.count > 0) packs.set(name, left)
       }
       const trash: Generation = { ...generation, kind: 'trash', time: this.#now, packs }
-      await this.#write([
-        ...this.#generations('trash', 'dead'),
+      await this.#condemned.write([
+        ...this.#condemned.generations('trash', 'dead'),
         ...(packs.size > 0 ? [trash] : []),
       ])
     })
@@ -254,107 +244,7 @@ export class PackCollection {
       this.#addRestored(restored)
       return { ...generation, packs }
     })
-    if (isChanged) await this.#write(generations)
-  }
-
-  /** Removes what was put away long enough ago, and packs that are mostly that. */
-  async #purge(): Promise<void> {
-    const grace = this.#options.grace ?? defaultGrace
-    const isDue = ({ kind, time }: Generation): boolean =>
-      kind === 'dead' || (kind === 'trash' && time + grace <= this.#now)
-    const { generations } = this.#folder.condemned
-    if (!generations.some(isDue)) return
-    if (generations.some(one => one.kind === 'trash' && isDue(one))) {
-      // From here on nothing of it can be taken back.
-      await this.#write(
-        generations.map(one => (isDue(one) ? { ...one, kind: 'dead' as const } : one)),
-      )
-    }
-    await this.#removeDeadPacks()
-    await this.#rewriteDeadPacks(grace === 0 ? partlyDead : mostlyDead)
-    this.#folder.refresh()
-    await this.#forgetGonePacks()
-  }
-
-  async #removeDeadPacks(): Promise<void> {
-    const names = this.#removable().flatMap(({ pack, dead }) =>
-      dead.count === pack.index.count ? [pack.name] : [],
-    )
-    await this.#remove(names)
-  }
-
-  async #rewriteDeadPacks(threshold: number): Promise<void> {
-    this.#folder.refresh()
-    let group: PackSource[] = []
-    let bytes = 0
-    const candidates = this.#removable().flatMap(({ pack, dead }) => {
-      const { bytes: deadBytes } = tallyOf([pack], new Map([[pack.name, dead]]))
-      const live = pack.bytes - deadBytes
-      return deadBytes >= threshold * pack.bytes ? [{ pack, dead, live }] : []
-    })
-    // Those that leave least to copy come first: they need least room to gain some.
-    for (const { pack, dead, live } of candidates.toSorted(
-      (one, other) => one.live - other.live,
-    )) {
-      if (bytes > 0 && bytes + live > rewriteBytes) {
-        if (!(await this.#rewrite(group))) return
-        group = []
-        bytes = 0
-      }
-      group.push({ pack, isLive: ordinal => !dead.has(ordinal) })
-      bytes += live
-    }
-    if (group.length > 0) await this.#rewrite(group)
-  }
-
-  /** False when there was no room. */
-  async #rewrite(sources: readonly PackSource[]): Promise<boolean> {
-    const packs = this.#folder.path
-    try {
-      const { done, unreadable, created } = await this.#reserve.orFree(async () =>
-        rewritePacks(sources, {
-          calls: this.#calls,
-          zstd: async () => this.#store.codec(),
-          temp: this.#session.folder,
-          packs,
-          signal: this.#options.signal,
-        }),
-      )
-      for (const { source, error } of unreadable) {
-        this.#ledger.problem(source.pack.path, error)
-      }
-      for (const name of created) this.#ledger.freedBytes -= diskBytes(join(packs, name))
-      await this.#remove(done.map(({ pack }) => pack.name))
-      this.#ledger.rewrittenPacks += done.length
-      return true
-    } catch (error) {
-      if (!(error instanceof StorageFullError)) throw error
-      this.#ledger.problem(packs, error)
-      return false
-    }
-  }
-
-  async #remove(names: readonly string[]): Promise<void> {
-    if (names.length === 0) return
-    const packs = this.#folder.path
-    const bytes = names.map(name => diskBytes(join(packs, name)))
-    await this.#locked(async () => removePacks(names, { calls: this.#calls, packs }))
-    this.#ledger.freedBytes += bytes.reduce((sum, one) => sum + one, 0)
-    this.#ledger.removedPacks += names.length
-  }
-
-  /** Packs with dead objects of which nothing may be taken back any more. */
-  #removable(): { pack: PackFile; dead: OrdinalSet }[] {
-    const undecided = this.#generations('condemned', 'trash')
-    return this.#folder.packs.flatMap(pack => {
-      if (undecided.some(({ packs }) => (packs.get(pack.name)?.count ?? 0) > 0)) return []
-      const dead = new OrdinalSet(pack.index.count)
-      for (const { packs } of this.#generations('dead')) {
-        const set = packs.get(pack.name)
-        if (set !== undefined) dead.addAll(set)
-      }
-      return dead.count > 0 ? [{ pack, dead }] : []
-    })
+    if (isChanged) await this.#condemned.write(generations)
   }
 
   /** Whatever is in these packs, is not marked and not condemned before. */
@@ -373,44 +263,19 @@ export class PackCollection {
     )
   }
 
-  #generations(...kinds: CondemnedKind[]): Generation[] {
-    return this.#folder.condemned.generations.filter(({ kind }) => kinds.includes(kind))
-  }
-
-  async #forgetGonePacks(): Promise<void> {
-    const names = new Set(this.#folder.packs.map(({ name }) => name))
-    // One that cannot be read now may be repaired.
-    for (const path of this.#folder.broken.keys())
-      names.add(path.slice(path.lastIndexOf('/') + 1))
-    const { generations } = this.#folder.condemned
-    const left = generations
-      .map(generation => ({
-        ...generation,
-        packs: new Map([...generation.packs].filter(([name]) => names.has(name))),
-      }))
-      .filter(({ packs }) => [...packs.values()].some(({ count }) => count > 0))
-    const isSame =
-      left.length === generations.length &&
-      left.every(({ packs }, index) => packs.size === generations[index]?.packs.size)
-    if (!isSame) await this.#write(left)
-  }
-
-  async #write(generations: readonly Generation[]): Promise<void> {
-    const path = join(this.#folder.path, condemnedName)
-    await naming('write', path, async () => {
-      if (generations.length === 0) {
-        if (removeIfThere(path, this.#calls))
-          await syncPath(this.#folder.path, this.#calls)
-      } else {
-        await this.#reserve.orFree(async () =>
-          replaceFile(path, new CondemnedList(generations).encode(), {
-            temporary: join(this.#session.folder, condemnedName),
-            calls: this.#calls,
-          }),
-        )
-      }
+  async #purge(): Promise<void> {
+    const { grace = defaultGrace, signal } = this.#options
+    const removal = new PackRemoval({
+      store: this.#store,
+      condemned: this.#condemned,
+      ledger: this.#ledger,
+      reserve: this.#reserve,
+      calls: this.#calls,
+      temp: this.#session.folder,
+      signal,
+      locked: async action => this.#locked(action),
     })
-    this.#folder.refresh()
+    await removal.purge({ grace, now: this.#now })
   }
 
   async #locked(action: () => Promise<void>): Promise<void> {
@@ -420,44 +285,20 @@ export class PackCollection {
   #addRestored(packs: ReadonlyMap<string, OrdinalSet>): void {
     const { objects, bytes } = tallyOf(this.#folder.packs, packs)
     const { restored } = this.#ledger
-    this.#ledger.restored = tally(restored.objects + objects, restored.bytes + bytes)
+    this.#ledger.restored = {
+      objects: restored.objects + objects,
+      bytes: restored.bytes + bytes,
+    }
   }
 
   #tellTrash(): void {
     let objects = 0
     let bytes = 0
-    for (const { packs } of this.#generations('condemned', 'trash', 'dead')) {
+    for (const { packs } of this.#condemned.generations('condemned', 'trash', 'dead')) {
       const one = tallyOf(this.#folder.packs, packs)
       objects += one.objects
       bytes += one.bytes
     }
-    this.#ledger.trash = tally(objects, bytes)
+    this.#ledger.trash = { objects, bytes }
   }
-}
-
-function tally(objects: number, bytes: number): ObjectTally {
-  return { objects, bytes }
-}
-
-function tallyOf(
-  packs: readonly PackFile[],
-  sets: ReadonlyMap<string, OrdinalSet>,
-): ObjectTally {
-  let objects = 0
-  let bytes = 0
-  for (const pack of packs) {
-    const set = sets.get(pack.name)
-    if (set === undefined || set.count === 0) continue
-    objects += set.count
-    let ordinal = 0
-    for (const { storedSize } of pack.index.places()) {
-      if (set.has(ordinal)) bytes += storedSize
-      ordinal += 1
-    }
-  }
-  return tally(objects, bytes)
-}
-
-function diskBytes(path: string): number {
-  return (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512
 }
