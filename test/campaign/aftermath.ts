@@ -107,6 +107,8 @@ function measure(root: string): { names: string[]; bytes: number } {
   const walk = (folder: string): void => {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
       const path = join(folder, entry.name)
+      // It is given up when the disk is full, and made again in time.
+      if (path === 'reserve') continue
       if (entry.isDirectory()) walk(path)
       else bytes += lstatSync(join(root, path)).size
       const isObject = /^objects\/|^packs\/.*\.pack$/.test(path)
