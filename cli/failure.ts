@@ -80,6 +80,7 @@ const hints: Partial<Record<ErrorCode, Hint>> = {
   path_not_found: ({ found }) =>
     found === 'symlink' ? 'links are not followed' : undefined,
   remote_not_found: 'see the remotes with: cairn remote list',
+  tag_protected: 'see what is protected with: cairn tag protected',
   ambiguous_ref: 'give more digits of the digest',
   lock_busy: ({ lock }) =>
     lock === 'snapshotter'

@@ -14,7 +14,7 @@ export type ErrorReaction = {
  *
  * gRPC statuses: 3 invalid argument, 4 deadline exceeded, 5 not found, 6 already exists,
  * 7 permission denied, 8 resource exhausted, 9 failed precondition, 10 aborted,
- * 12 unimplemented, 14 unavailable, 15 data loss.
+ * 12 unimplemented, 14 unavailable, 15 data loss, 16 unauthenticated.
  *
  * Exit codes: 1 unexpected, 2 usage, 3 not found, 4 conflict or busy, 5 corrupt or
  * hostile data, 6 refused, 7 remote or network, 8 resources exhausted, 9 source or
@@ -31,6 +31,7 @@ export const errorCodes = {
   incomplete_closure: { httpStatus: 409, grpcStatus: 9, exitCode: 5 },
   tag_not_found: { httpStatus: 404, grpcStatus: 5, exitCode: 3 },
   tag_conflict: { httpStatus: 412, grpcStatus: 10, exitCode: 4 },
+  tag_protected: { httpStatus: 403, grpcStatus: 9, exitCode: 4 },
   invalid_tag_file: { httpStatus: 500, grpcStatus: 15, exitCode: 5 },
   ref_not_found: { httpStatus: 404, grpcStatus: 5, exitCode: 3 },
   ambiguous_ref: { httpStatus: 409, grpcStatus: 9, exitCode: 2 },
@@ -53,6 +54,10 @@ export const errorCodes = {
   remote_refused: { httpStatus: 502, grpcStatus: 14, exitCode: 7 },
   timed_out: { httpStatus: 504, grpcStatus: 4, exitCode: 7 },
   access_refused: { httpStatus: 403, grpcStatus: 7, exitCode: 6 },
+  unauthenticated: { httpStatus: 401, grpcStatus: 16, exitCode: 6 },
+  rate_limited: { httpStatus: 429, grpcStatus: 8, exitCode: 7 },
+  busy: { httpStatus: 503, grpcStatus: 14, exitCode: 7 },
+  quota_exceeded: { httpStatus: 507, grpcStatus: 8, exitCode: 8 },
   storage_full: { httpStatus: 507, grpcStatus: 8, exitCode: 8 },
   snapshot_not_found: { httpStatus: 404, grpcStatus: 5, exitCode: 3 },
   snapshot_exists: { httpStatus: 409, grpcStatus: 6, exitCode: 4 },

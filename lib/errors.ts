@@ -72,6 +72,11 @@ export class TagConflictError extends CairnError {
   readonly code = 'tag_conflict'
 }
 
+/** A tag that is never moved or removed once it is set. */
+export class TagProtectedError extends CairnError {
+  readonly code = 'tag_protected'
+}
+
 /** A tag file or tag log on disk that cannot be read as one. */
 export class InvalidTagFileError extends CairnError {
   readonly code = 'invalid_tag_file'
@@ -180,6 +185,26 @@ export class TimedOutError extends CairnError {
 /** An action that this server or this user may not do. */
 export class AccessRefusedError extends CairnError {
   readonly code = 'access_refused'
+}
+
+/** Credentials that are wrong, or missing where something needs them. */
+export class UnauthenticatedError extends CairnError {
+  readonly code = 'unauthenticated'
+}
+
+/** Something that was tried too often; `facts.retryAfterSeconds` tells when it may be again. */
+export class RateLimitedError extends CairnError {
+  readonly code = 'rate_limited'
+}
+
+/** A server with too much to do; the same may succeed a moment later. */
+export class BusyError extends CairnError {
+  readonly code = 'busy'
+}
+
+/** More than a repository may hold on a server. */
+export class QuotaExceededError extends CairnError {
+  readonly code = 'quota_exceeded'
 }
 
 /** No space, quota or inodes left; `cause` is the system's error. */

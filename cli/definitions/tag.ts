@@ -1,6 +1,12 @@
 import type { Command } from 'commander'
 import type { Start } from '../context.js'
 import { examples } from '../help.js'
+import type { OverrideFlags } from '../set-tag.js'
+
+const overrideOption = [
+  '--override-protection',
+  'move or remove a protected tag all the same',
+] as const
 
 /** Defines `cairn tag …`. */
 export function defineTagCommands(program: Command, start: Start): void {
@@ -33,10 +39,11 @@ export function defineTagCommands(program: Command, start: Start): void {
       'after',
       examples('cairn tag set stable app', "cairn tag set stable 'app@{1}'"),
     )
-    .action((name: string, ref: string) =>
+    .option(...overrideOption)
+    .action((name: string, ref: string, flags: OverrideFlags) =>
       start(async context => {
         const { tagSet } = await import('../commands/tag-set.js')
-        await tagSet(context, name, ref)
+        await tagSet(context, name, ref, flags)
       }),
     )
 
@@ -46,10 +53,11 @@ export function defineTagCommands(program: Command, start: Start): void {
     .description('Removes a tag; what it named stays stored, and its log too.')
     .argument('<tag>', 'tag to remove')
     .addHelpText('after', examples('cairn tag remove stable'))
-    .action((name: string) =>
+    .option(...overrideOption)
+    .action((name: string, flags: OverrideFlags) =>
       start(async context => {
         const { tagRemove } = await import('../commands/tag-remove.js')
-        await tagRemove(context, name)
+        await tagRemove(context, name, flags)
       }),
     )
 
@@ -74,10 +82,52 @@ export function defineTagCommands(program: Command, start: Start): void {
     .description('Sets a tag to what it named before; works for a removed tag too.')
     .argument('<tag@{n}>', 'the former value, as cairn tag log numbers it')
     .addHelpText('after', examples("cairn tag restore 'stable@{1}'"))
-    .action((ref: string) =>
+    .option(...overrideOption)
+    .action((ref: string, flags: OverrideFlags) =>
       start(async context => {
         const { tagRestore } = await import('../commands/tag-restore.js')
-        await tagRestore(context, ref)
+        await tagRestore(context, ref, flags)
+      }),
+    )
+
+  tag
+    .command('protect')
+    .summary('keep tags from being moved or removed')
+    .description(
+      'Protects tags whose names fit a pattern, now and later: once one is set, nobody ' +
+        'moves or removes it, by a push neither. A * stands for any characters.',
+    )
+    .argument('<pattern>', 'which tags')
+    .addHelpText('after', examples("cairn tag protect 'v*'", 'cairn tag protect stable'))
+    .action((pattern: string) =>
+      start(async context => {
+        const { tagProtect } = await import('../commands/tag-protect.js')
+        await tagProtect(context, pattern)
+      }),
+    )
+
+  tag
+    .command('unprotect')
+    .summary('take a protection away')
+    .description('Takes away a pattern that protects tags.')
+    .argument('<pattern>', 'pattern as it was given')
+    .addHelpText('after', examples("cairn tag unprotect 'v*'"))
+    .action((pattern: string) =>
+      start(async context => {
+        const { tagUnprotect } = await import('../commands/tag-unprotect.js')
+        await tagUnprotect(context, pattern)
+      }),
+    )
+
+  tag
+    .command('protected')
+    .summary('list the patterns that protect tags')
+    .description('Lists the patterns that protect tags, in byte order.')
+    .addHelpText('after', examples('cairn tag protected'))
+    .action(() =>
+      start(async context => {
+        const { tagProtected } = await import('../commands/tag-protected.js')
+        await tagProtected(context)
       }),
     )
 }

@@ -10,6 +10,7 @@ export type RepositoryPaths = {
   readonly mounts: string
   readonly tagLogs: string
   readonly remotes: string
+  readonly protectedTags: string
   readonly temp: string
   readonly sessions: string
   /** What can be made anew at any time. */
@@ -26,6 +27,7 @@ export function repositoryPaths(root: string): RepositoryPaths {
     mounts: join(root, 'refs', 'mounts'),
     tagLogs: join(root, 'logs', 'tags'),
     remotes: join(root, 'remotes.json'),
+    protectedTags: join(root, 'protected-tags.json'),
     temp: join(root, 'temp'),
     sessions: join(root, 'sessions'),
     cache: join(root, 'cache'),

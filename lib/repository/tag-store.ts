@@ -5,6 +5,7 @@ import {
   InvalidTagFileError,
   TagConflictError,
   TagNotFoundError,
+  TagProtectedError,
 } from '../errors.js'
 import { type Descriptor, encodeDescriptor } from '../object/descriptor.js'
 import { escapeBytes } from '../object/escape.js'
@@ -28,6 +29,7 @@ import {
 } from './tag-history.js'
 import { readTagLog, TagLogWriter } from './tag-log.js'
 import type { TagLogRecord } from './tag-log-record.js'
+import { TagProtection } from './tag-protection.js'
 
 /** How a tag is changed. */
 export type TagChange = LockOptions & {
@@ -37,6 +39,16 @@ export type TagChange = LockOptions & {
   readonly who?: string
   /** Why, for the log. */
   readonly message?: string
+  /** Moves or removes the tag although its name is protected. */
+  readonly override?: 'protection'
+}
+
+/** What a change of a tag did. */
+export type TagMove = {
+  readonly name: TagName
+  /** What the tag named before; undefined for no tag, or a file that could not be read. */
+  readonly from: Descriptor | undefined
+  readonly to: Descriptor | undefined
 }
 
 /** A file among the tags that was passed over. */
@@ -61,11 +73,14 @@ export class TagStore {
   readonly #paths: RepositoryPaths
   readonly #objects: ObjectReader
   readonly #calls: FileCalls
+  /** Which tags are never moved or removed once they are set. */
+  readonly protection: TagProtection
 
   constructor(paths: RepositoryPaths, objects: ObjectReader, calls: FileCalls) {
     this.#paths = paths
     this.#objects = objects
     this.#calls = calls
+    this.protection = new TagProtection(paths, calls)
   }
 
   /** What a tag names; throws TagNotFoundError, InvalidTagFileError. */
@@ -116,15 +131,20 @@ export class TagStore {
    *
    * The application and what it refers to must be in the repository:
    * WrongObjectTypeError, IncompleteClosureError, InvalidObjectError. The old value stays
-   * when anything fails. A tag that names it already is left alone.
+   * when anything fails. A tag that names it already is left alone. TagProtectedError for
+   * one that is protected and names something else.
    */
-  async set(name: string, descriptor: Descriptor, change: TagChange = {}): Promise<void> {
-    await this.#change(parseTagName(name), descriptor, change)
+  async set(
+    name: string,
+    descriptor: Descriptor,
+    change: TagChange = {},
+  ): Promise<TagMove> {
+    return this.#change(parseTagName(name), descriptor, change)
   }
 
-  /** Removes a tag, durably; its log stays. Throws TagNotFoundError. */
-  async remove(name: string, change: TagChange = {}): Promise<void> {
-    await this.#change(parseTagName(name), undefined, change)
+  /** Removes a tag, durably; its log stays. Throws TagNotFoundError, TagProtectedError. */
+  async remove(name: string, change: TagChange = {}): Promise<TagMove> {
+    return this.#change(parseTagName(name), undefined, change)
   }
 
   /**
@@ -172,15 +192,32 @@ export class TagStore {
     name: TagName,
     wanted: Descriptor | undefined,
     change: TagChange,
-  ): Promise<void> {
+  ): Promise<TagMove> {
     const path = this.#tagPath(name)
-    await withLock(this.#paths, { ...change, mode: 'exclusive' }, async () => {
+    return withLock(this.#paths, { ...change, mode: 'exclusive' }, async () => {
       if (wanted !== undefined) await checkTaggable(this.#objects, wanted)
       const state = readState(path, change)
       checkExpected(name, state, change.expected)
       if (wanted === undefined && state === undefined) throw tagNotFound(name)
+      const from = descriptorOf(state)
+      if (change.override === undefined) this.#checkProtection(name, from, wanted)
       await naming('change tag', path, () => this.#write(name, state, { wanted, change }))
+      return { name, from, to: wanted }
     })
+  }
+
+  #checkProtection(
+    name: TagName,
+    from: Descriptor | undefined,
+    wanted: Descriptor | undefined,
+  ): void {
+    if (from === undefined || sameState(from, wanted)) return
+    const pattern = this.protection.find(name)
+    if (pattern === undefined) return
+    throw new TagProtectedError(
+      `tag ${name} is protected by ${JSON.stringify(pattern)}: it stays at ${from.digest}`,
+      { name, pattern, found: from.digest },
+    )
   }
 
   async #write(

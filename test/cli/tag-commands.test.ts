@@ -57,6 +57,27 @@ t.test('tag set, log, restore and remove tell what they did', async t => {
   t.match(await cairnJson(['tag', 'restore', 'stable@{1}'], { repo }), { digest })
 })
 
+t.test('protected tags stay until the protection is overridden', async t => {
+  const { repo, source, digest } = await storeFolder(t)
+  t.same(await cairnJson(['tag', 'protect', 'app*'], { repo }), {
+    pattern: 'app*',
+    added: true,
+  })
+  t.equal((await cairn(['tag', 'protected'], { repo })).stdout, 'app*\n')
+  writeFileSync(join(source, 'new'), 'new')
+  const moved = await cairn(['store', source, '-t', 'app', '--json'], { repo })
+  t.equal(moved.code, 4)
+  t.match(JSON.parse(moved.stderr), { error: { code: 'tag_protected' } })
+  const removed = await cairn(['tag', 'remove', 'app'], { repo })
+  t.equal(removed.code, 4)
+  t.match(removed.stderr, /protected by "app\*".*cairn tag protected/)
+  t.match(await cairnJson(['tag', 'list'], { repo }), { tags: [{ name: 'app', digest }] })
+  const forced = await cairn(['tag', 'remove', 'app', '--override-protection'], { repo })
+  t.equal(forced.code, 0)
+  t.equal((await cairn(['tag', 'unprotect', 'app*'], { repo })).code, 0)
+  t.equal((await cairn(['tag', 'unprotect', 'app*'], { repo })).code, 2)
+})
+
 t.test('tag commands refuse what they cannot do', async t => {
   const { repo } = await storeFolder(t)
   const root = await cairnJson(['show', 'app'], { repo })

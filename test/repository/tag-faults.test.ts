@@ -30,7 +30,7 @@ async function errorsOf(repository: Repository): Promise<string[]> {
 /** Lets each call in turn fail once while `change` runs, until all of them succeed. */
 async function failEachCall(
   root: string,
-  change: (repository: Repository) => Promise<void>,
+  change: (repository: Repository) => Promise<unknown>,
   examine: (failed: string) => Promise<void>,
 ): Promise<number> {
   for (let nth = 1; ; nth++) {

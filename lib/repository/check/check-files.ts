@@ -41,7 +41,14 @@ export function* checkKinds(paths: RepositoryPaths): Generator<Finding, void> {
       yield irregular(folder, 'a folder', findIrregular(folder) ?? 'a regular file')
     }
   }
-  const names = ['config', 'gate', 'gc.lock', 'reserve', 'remotes.json']
+  const names = [
+    'config',
+    'gate',
+    'gc.lock',
+    'reserve',
+    'remotes.json',
+    'protected-tags.json',
+  ]
   const files = names.map(name => join(root, name))
   for (const folder of [tags, tagLogs, mounts, sessions, packs]) {
     if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) continue
