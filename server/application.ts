@@ -6,31 +6,34 @@ import express, {
   type Response,
 } from 'express'
 import type { Logger } from './log-entry.js'
-import { problemOf, sendProblem } from './problem.js'
+import type { ServerMetrics } from './operations/server-metrics.js'
+import { findRetryAfter, problemOf, sendProblem } from './problem.js'
 import { RequestLog } from './request-log.js'
+import type { ServerContext } from './server-context.js'
 import type { Upgradable } from './upgrade-request.js'
-import { handleVersion1, type Version1Context } from './version1-handler.js'
+import { handleVersion1 } from './version1-handler.js'
 
 /** What the application works with. */
-export type ApplicationContext = Version1Context & {
+export type ApplicationContext = ServerContext & {
   readonly logger: Logger
+  readonly metrics: ServerMetrics
+  /** Why the server is not ready, if it is not. */
+  readonly findTrouble: () => Promise<string | undefined>
   /** Raw connections behind requests that came with upgrade headers. */
   readonly upgradables: WeakMap<IncomingMessage, Upgradable>
 }
 
-/** Makes the HTTP application: health, and version 1 at the path of each repository. */
+/** Makes the HTTP application: health, metrics, and version 1 at each repository's path. */
 export function createApplication(context: ApplicationContext): Express {
+  const application = createExpress()
   const logs = new WeakMap<Request, RequestLog>()
-  const application = express()
-  application.disable('x-powered-by')
-  application.disable('etag')
-  application.enable('case sensitive routing')
-  application.enable('strict routing')
-  application.set('query parser', false)
+  const logOf = (request: Request): RequestLog =>
+    logs.get(request) ?? new RequestLog(context.logger, request)
   application.use((request, response, next) => {
-    const log = new RequestLog(context.logger, request)
+    const log = logOf(request)
     logs.set(request, log)
     log.follow(response)
+    response.set('X-Request-Id', log.id)
     // A body has no meaning here: the connection is not kept to read one to its end.
     if (request.headers['content-length'] !== undefined || isChunked(request)) {
       response.set('Connection', 'close')
@@ -38,27 +41,62 @@ export function createApplication(context: ApplicationContext): Express {
     next()
   })
   application.get('/healthz', (_, response) => void response.type('text').send('ok\n'))
-  application.get('/readyz', (_, response) => {
-    if (context.isClosing()) return sendProblem(response, { status: 503 })
-    context.shelf.check()
-    response.type('text').send('ok\n')
+  // oxlint-disable oxc/no-async-endpoint-handlers -- Express 5 takes rejections
+  application.get('/readyz', async (_, response) => {
+    const trouble = await context.findTrouble()
+    if (trouble === undefined) response.type('text').send('ok\n')
+    else sendProblem(response, { status: 503, detail: trouble })
   })
-  // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- Express 5 takes rejections
+  application.get('/metrics', async (request, response) => {
+    const { admission, metrics } = context
+    const principal = await admission.authenticate(request)
+    logOf(request).add({ who: principal.name })
+    admission.require(principal, 'admin', '')
+    await sendMetrics(metrics, response)
+  })
   application.use(async (request, response) => {
-    const log = logs.get(request) ?? new RequestLog(context.logger, request)
+    const log = logOf(request)
     const upgradable = context.upgradables.get(request)
     await handleVersion1(context, { request, response, log, upgradable })
   })
+  // oxlint-enable oxc/no-async-endpoint-handlers
   // Express knows an error handler by its four parameters.
   application.use(
     (error: unknown, request: Request, response: Response, next: NextFunction) => {
       logs.get(request)?.addError(error)
       // Express then cuts off what was half sent.
-      if (response.headersSent) next(error)
-      else sendProblem(response, problemOf(error))
+      if (response.headersSent) return next(error)
+      const seconds = findRetryAfter(error)
+      if (seconds !== undefined) response.set('Retry-After', String(seconds))
+      sendProblem(response, problemOf(error))
     },
   )
   return application
+}
+
+/** Makes the application that serves nothing but metrics, to everyone who reaches it. */
+export function createMetricsApplication(metrics: ServerMetrics): Express {
+  const application = createExpress()
+  // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- Express 5 takes rejections
+  application.get('/metrics', async (_, response) => sendMetrics(metrics, response))
+  application.use((_, response) => sendProblem(response, { status: 404 }))
+  return application
+}
+
+function createExpress(): Express {
+  const application = express()
+  application.disable('x-powered-by')
+  application.disable('etag')
+  application.enable('case sensitive routing')
+  application.enable('strict routing')
+  application.set('query parser', false)
+  return application
+}
+
+async function sendMetrics(metrics: ServerMetrics, response: Response): Promise<void> {
+  const text = await metrics.text()
+  response.set('Content-Type', metrics.contentType).set('Cache-Control', 'no-store')
+  response.send(text)
 }
 
 function isChunked(request: Request): boolean {

@@ -1,70 +1,40 @@
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type Server,
-} from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { InvalidArgumentError } from '../lib/errors.js'
+import { CairnError, InvalidArgumentError } from '../lib/errors.js'
 import { findAlgorithmByName } from '../lib/object/algorithm.js'
-import { MemoryBudget, type MemoryBudgetOptions } from '../lib/remote/memory-budget.js'
-import { defaultPatience, type Patience } from '../lib/remote/peer-watch.js'
-import type { ReceiveLimits } from '../lib/remote/receive-limits.js'
+import { MemoryBudget } from '../lib/remote/memory-budget.js'
+import { defaultPatience } from '../lib/remote/peer-watch.js'
 import type { RepositoryChoices } from '../lib/repository/config.js'
-import { createApplication } from './application.js'
-import type { Logger } from './log-entry.js'
+import { Admission } from './admission.js'
+import { createApplication, createMetricsApplication } from './application.js'
+import { PolicyAuthenticator } from './auth/authenticate.js'
+import { checkFreeSpace } from './free-space.js'
+import { HttpFront } from './http-front.js'
+import type { LogEntry } from './log-entry.js'
+import { AuditLog, noAudit } from './operations/audit-log.js'
+import { Maintenance } from './operations/maintenance.js'
+import { ServerMetrics } from './operations/server-metrics.js'
+import { PrincipalAccounts } from './principal-accounts.js'
 import { RepositoryShelf } from './repository-shelf.js'
+import type { ServerContext } from './server-context.js'
+import { type EffectiveLimits, effectiveLimits } from './server-limits.js'
+import type {
+  CairnServer,
+  ListenOptions,
+  ReloadableOptions,
+  ServerOptions,
+} from './server-options.js'
+import { StoredBytes } from './stored-bytes.js'
 import { TagLists } from './tag-lists.js'
+import { secureContextOptions } from './tls.js'
 import { TransferSessions } from './transfer-sessions.js'
-import { makeResponse, type Upgradable } from './upgrade-request.js'
-import type { Version1Context } from './version1-handler.js'
+import type { Upgradable } from './upgrade-request.js'
 
-/** What a server serves, and within which bounds. */
-export type ServerOptions = {
-  /** A folder of repositories, at any depth, or a repository itself. */
-  readonly root: string
-  /** Lets a push make the repository that it goes to. */
-  readonly create?: boolean
-  /** What repositories made so are like: packs, zstd:3 and BLAKE3 by default. */
-  readonly choices?: Partial<RepositoryChoices>
-  readonly readOnly?: boolean
-  /** Takes pushes from anyone, also when it does not listen on the loopback alone. */
-  readonly allowAnonymousPush?: boolean
-  readonly logger?: Logger
-  /** Upgraded connections at a time; more are answered with status 503. */
-  readonly maxTransfers?: number
-  readonly maxOpenRepositories?: number
-  readonly limits?: Partial<ReceiveLimits>
-  /** Memory that all pushes together take for large directories and what they lack. */
-  readonly transferMemory?: Partial<MemoryBudgetOptions>
-  readonly idleTimeoutMs?: number
-  /** Milliseconds that a client who pulls may be silent once it has got something. */
-  readonly settleTimeoutMs?: number
-  readonly minimumBytesPerSecond?: number
-}
-
-/** A running, or not yet running, server. Disposing closes it at once. */
-export interface CairnServer extends AsyncDisposable {
-  /** Starts to listen; throws what the system says. On 127.0.0.1 and a free port by default. */
-  listen(options?: { host?: string; port?: number }): Promise<AddressInfo>
-
-  /** Where it listens; undefined before and after. */
-  readonly address: AddressInfo | undefined
-
-  /** Why it refuses pushes where it listens; undefined when it takes them. */
-  readonly pushRefusal: string | undefined
-
-  /** Takes no more connections, lets transfers finish for `graceMs`, then aborts them. */
-  close(options?: { graceMs?: number }): Promise<void>
-}
-
-const defaultMaxTransfers = 256
 const defaultMaxOpenRepositories = 64
 
 // Half of it holds a directory of the largest size, with all that it names missing.
 const defaultTransferMemoryBytes = 768 * 1024 * 1024
 const defaultGraceMs = 10_000
-const maxConnections = 2048
 
 // A client that pulls may be making durable what it has: on a slow disk that takes minutes.
 const defaultSettleTimeoutMs = 5 * 60_000
@@ -75,55 +45,101 @@ export function createServer(options: ServerOptions): CairnServer {
 }
 
 class HttpServer implements CairnServer {
-  readonly #server: Server
-  readonly #sessions: TransferSessions
-  readonly #upgradables = new WeakMap<IncomingMessage, Upgradable>()
-  /** Sockets of requests that asked to upgrade: Node forgets them. */
-  readonly #upgrading = new Set<Duplex>()
   readonly #options: ServerOptions
+  readonly #front: HttpFront
+  readonly #metricsFront: HttpFront
+  readonly #sessions = new TransferSessions()
+  readonly #shelf: RepositoryShelf
+  readonly #memory: MemoryBudget
+  readonly #metrics: ServerMetrics
+  readonly #audit: AuditLog | undefined
+  readonly #authenticator: PolicyAuthenticator | undefined
+  #maintenance: Maintenance | undefined
+  #limits: EffectiveLimits
+  #isRecovering = false
+  #recovery: Promise<void> = Promise.resolve()
   #isClosing = false
   #closed: Promise<void> | undefined
 
   constructor(options: ServerOptions) {
+    const { access, auditLog, limits = {}, transferMemory, tls } = options
+    const idleTimeoutMs = options.idleTimeoutMs ?? defaultPatience.idleTimeoutMs
     this.#options = options
-    this.#sessions = new TransferSessions(options.maxTransfers ?? defaultMaxTransfers)
-    const application = createApplication({
-      ...this.#version1(),
-      logger: options.logger ?? (() => undefined),
-      upgradables: this.#upgradables,
+    this.#limits = effectiveLimits(limits)
+    this.#shelf = this.#makeShelf()
+    this.#memory = new MemoryBudget({
+      bytes: defaultTransferMemoryBytes,
+      ...transferMemory,
     })
-    this.#server = createHttpServer(
-      {
-        headersTimeout: 15_000,
-        requestTimeout: 60_000,
-        connectionsCheckingInterval: 5_000,
-      },
-      application,
-    )
-    this.#server.maxConnections = maxConnections
-    this.#server.timeout = this.#patience.idleTimeoutMs
-    this.#server.on('upgrade', (request, socket, head) => {
-      this.#noteUpgrade(request, socket, head)
-      application(request, makeResponse(request, socket))
+    this.#authenticator = access && new PolicyAuthenticator(access)
+    this.#audit = auditLog === undefined ? undefined : new AuditLog(auditLog)
+    this.#metrics = new ServerMetrics(() => ({
+      ...this.#sessions.count,
+      memoryBytes: this.#memory.taken,
+      memoryWaiting: this.#memory.waiting,
+      passwordChecks: this.#authenticator?.passwordChecks ?? 0,
+      ready: !this.#isClosing && !this.#isRecovering,
+    }))
+    const upgradables = new WeakMap<IncomingMessage, Upgradable>()
+    const application = createApplication({
+      ...this.#makeContext(idleTimeoutMs),
+      logger: entry => this.#log(entry),
+      metrics: this.#metrics,
+      findTrouble: async () => this.#findTrouble(),
+      upgradables,
+    })
+    this.#front = new HttpFront(application, upgradables, { tls, idleTimeoutMs })
+    const forMetrics = createMetricsApplication(this.#metrics)
+    this.#metricsFront = new HttpFront(forMetrics, new WeakMap(), {
+      tls: undefined,
+      idleTimeoutMs,
     })
   }
 
   get address(): AddressInfo | undefined {
-    const address = this.#server.address()
-    return typeof address === 'object' && address !== null ? address : undefined
+    return this.#front.address
   }
 
-  async listen({ host = '127.0.0.1', port = 0 } = {}): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen({ host, port }, () => {
-        this.#server.off('error', reject)
-        resolve()
+  get pushRefusal(): string | undefined {
+    if (this.#options.readOnly === true) return 'this server is read-only'
+    return this.#authenticator === undefined ? this.#strangersRefusal : undefined
+  }
+
+  async listen(options: ListenOptions = {}): Promise<AddressInfo> {
+    const { maintenance, readOnly = false } = this.#options
+    this.#isRecovering = !readOnly
+    const address = await this.#front.listen(options)
+    if (readOnly) return address
+    this.#recovery = this.#recover()
+    if (maintenance !== undefined) {
+      this.#maintenance = new Maintenance({
+        ...maintenance,
+        shelf: this.#shelf,
+        logger: entry => this.#log(entry),
+        onCollected: outcome => this.#metrics.collected(outcome),
       })
-    })
-    const { address } = this
-    if (address === undefined) throw new Error('a listening server has no address')
+    }
     return address
+  }
+
+  async listenForMetrics(options: ListenOptions = {}): Promise<AddressInfo> {
+    return this.#metricsFront.listen(options)
+  }
+
+  reload({ access, limits = {}, tls }: ReloadableOptions): void {
+    if ((access === undefined) !== (this.#authenticator === undefined)) {
+      throw new InvalidArgumentError('access rules begin or end with a restart only')
+    }
+    if ((tls === undefined) !== (this.#options.tls === undefined)) {
+      throw new InvalidArgumentError('TLS begins or ends with a restart only')
+    }
+    if (tls !== undefined) secureContextOptions(tls)
+    this.#audit?.reopen()
+    if (tls !== undefined) this.#front.replaceTls(tls)
+    this.#limits = effectiveLimits(limits)
+    if (access !== undefined && this.#authenticator !== undefined) {
+      this.#authenticator.policy = access
+    }
   }
 
   async close({ graceMs = defaultGraceMs } = {}): Promise<void> {
@@ -137,59 +153,103 @@ class HttpServer implements CairnServer {
 
   async #close(graceMs: number): Promise<void> {
     this.#isClosing = true
-    const ended = new Promise<void>(resolve => {
-      // An error only says that it was not listening.
-      this.#server.close(() => resolve())
-    })
-    this.#server.closeIdleConnections()
+    const ended = [this.#front.end(), this.#metricsFront.end()]
     const grace = setTimeout(() => {
       this.#sessions.abort(new Error('the server is closing'))
-      this.#server.closeAllConnections()
-      for (const socket of this.#upgrading) socket.destroy()
+      this.#front.drop()
+      this.#metricsFront.drop()
     }, graceMs)
-    await Promise.all([ended, this.#sessions.idle()])
+    await Promise.all([...ended, this.#sessions.idle()])
     clearTimeout(grace)
+    await this.#recovery
+    await this.#maintenance?.[Symbol.asyncDispose]()
+    await this.#authenticator?.[Symbol.asyncDispose]()
+    await this.#audit?.[Symbol.asyncDispose]()
+    this.#metrics[Symbol.dispose]()
   }
 
-  #noteUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // Whoever uses the socket sees it close; without a listener an error ends the process.
-    socket.on('error', () => socket.destroy())
-    request.socket.once('timeout', () => socket.destroy())
-    this.#upgrading.add(socket)
-    socket.once('close', () => this.#upgrading.delete(socket))
-    this.#upgradables.set(request, { socket, head })
-  }
-
-  get #patience(): Patience {
-    const { idleTimeoutMs, minimumBytesPerSecond } = this.#options
-    return {
-      idleTimeoutMs: idleTimeoutMs ?? defaultPatience.idleTimeoutMs,
-      minimumBytesPerSecond:
-        minimumBytesPerSecond ?? defaultPatience.minimumBytesPerSecond,
+  // What sessions of a server that was killed left behind goes before it is missed.
+  async #recover(): Promise<void> {
+    try {
+      for await (const path of this.#shelf.list()) {
+        if (this.#isClosing) return
+        await this.#recoverOne(path)
+      }
+    } catch (error) {
+      this.#logTrouble('cannot look through the repositories', '/', error)
+    } finally {
+      this.#isRecovering = false
     }
   }
 
-  #version1(): Version1Context {
-    const { root, create = false, readOnly = false, limits = {} } = this.#options
+  async #recoverOne(path: readonly string[]): Promise<void> {
+    try {
+      await this.#shelf.get(path)
+    } catch (error) {
+      this.#logTrouble('cannot open a repository', `/${path.join('/')}`, error)
+    }
+  }
+
+  async #findTrouble(): Promise<string | undefined> {
+    if (this.#isClosing) return 'closing'
+    if (this.#isRecovering) return 'recovering'
+    if (this.#audit?.healthy === false) return 'the audit log cannot be written'
+    this.#shelf.check()
+    if (this.#options.readOnly === true) return undefined
+    try {
+      await checkFreeSpace(this.#shelf.root, this.#limits.freeBytes)
+    } catch (error) {
+      if (error instanceof CairnError) return 'too little space is free'
+      throw error
+    }
+    return undefined
+  }
+
+  #log(entry: LogEntry): void {
+    this.#metrics.observe(entry)
+    this.#options.logger?.(entry)
+  }
+
+  #logTrouble(message: string, path: string, error: unknown): void {
+    const time = new Date().toISOString()
+    const shown = error instanceof Error ? error.message : String(error)
+    this.#log({ time, level: 'error', message, path, error: shown })
+  }
+
+  #makeContext(idleTimeoutMs: number): ServerContext {
+    const { readOnly = false, minimumBytesPerSecond, settleTimeoutMs } = this.#options
     return {
-      shelf: new RepositoryShelf({
-        root,
-        access: readOnly ? 'read' : 'write',
-        createWith: create && !readOnly ? this.#choices() : undefined,
-        maxOpen: this.#options.maxOpenRepositories ?? defaultMaxOpenRepositories,
-      }),
+      shelf: this.#shelf,
       tagLists: new TagLists(),
-      sessions: this.#sessions,
-      patience: this.#patience,
-      settleTimeoutMs: this.#options.settleTimeoutMs ?? defaultSettleTimeoutMs,
-      limits,
-      memory: new MemoryBudget({
-        bytes: defaultTransferMemoryBytes,
-        ...this.#options.transferMemory,
+      admission: new Admission({
+        authenticator: this.#authenticator,
+        readOnly,
+        strangersRefusal: () => this.#strangersRefusal,
       }),
-      refusal: () => this.pushRefusal,
+      sessions: this.#sessions,
+      accounts: new PrincipalAccounts(),
+      stored: new StoredBytes(),
+      audit: this.#audit ?? noAudit,
+      patience: {
+        idleTimeoutMs,
+        minimumBytesPerSecond:
+          minimumBytesPerSecond ?? defaultPatience.minimumBytesPerSecond,
+      },
+      settleTimeoutMs: settleTimeoutMs ?? defaultSettleTimeoutMs,
+      memory: this.#memory,
+      limits: () => this.#limits,
       isClosing: () => this.#isClosing,
     }
+  }
+
+  #makeShelf(): RepositoryShelf {
+    const { root, create = false, readOnly = false, maxOpenRepositories } = this.#options
+    return new RepositoryShelf({
+      root,
+      access: readOnly ? 'read' : 'write',
+      createWith: create && !readOnly ? this.#choices() : undefined,
+      maxOpen: maxOpenRepositories ?? defaultMaxOpenRepositories,
+    })
   }
 
   #choices(): RepositoryChoices {
@@ -200,8 +260,7 @@ class HttpServer implements CairnServer {
     return { layout: 'pack', compression: 'zstd:3', ...choices, algorithm }
   }
 
-  get pushRefusal(): string | undefined {
-    if (this.#options.readOnly === true) return 'this server is read-only'
+  get #strangersRefusal(): string | undefined {
     const isLocal = isLoopback(this.address?.address ?? '')
     return isLocal || this.#options.allowAnonymousPush === true
       ? undefined

@@ -11,6 +11,8 @@ export type LogEntry = {
   /** Without the query, escaped for a terminal. */
   readonly path?: string
   readonly service?: string
+  /** Who made the request, as far as he said. */
+  readonly who?: string
   /** Of the snapshot that a call was about, escaped for a terminal. */
   readonly key?: string
   readonly status?: number
@@ -18,6 +20,8 @@ export type LogEntry = {
   /** What a transfer moved. */
   readonly objects?: number
   readonly bytes?: number
+  /** References that a push made to what was there already. */
+  readonly skipped?: number
   /** The error's code, or its name when it is none of ours. */
   readonly code?: string
   readonly error?: string

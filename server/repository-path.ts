@@ -5,7 +5,8 @@ import { findTagName } from '../lib/object/tag-name.js'
 /** The place of a repository below the served root: one valid name a folder. */
 export type RepositoryPath = readonly string[]
 
-const maxDepth = 16
+/** Names in the longest path. */
+export const maxDepth = 16
 
 // Routes of this server, now and later, may stand at or below any of them.
 const reserved = new Set(['v2', 'healthz', 'readyz', 'metrics'])
@@ -19,11 +20,16 @@ export function parseRepositoryPath(urlPath: string): RepositoryPath {
   const inner = urlPath.replace(/^\//, '').replace(/\/$/, '')
   if (inner === '') return []
   const names = inner.split('/').map(decodeName)
-  const isValid = names.every(name => name !== undefined && !reserved.has(name))
+  const isValid = names.every(name => name !== undefined && isRepositoryName(name))
   if (!urlPath.startsWith('/') || names.length > maxDepth || !isValid) {
     throw noRepository(urlPath)
   }
   return names.filter(name => name !== undefined)
+}
+
+/** Whether a folder's name can stand in the path of a repository. */
+export function isRepositoryName(name: string): boolean {
+  return findTagName(name) !== undefined && !reserved.has(name)
 }
 
 /** The error for a path that leads to no repository. */

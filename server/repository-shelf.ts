@@ -1,12 +1,19 @@
 import { readdirSync, realpathSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RepositoryChoices, RepositoryConfig } from '../lib/repository/config.js'
 import { findUsableConfig, isRepository } from '../lib/repository/find-repository.js'
 import { openRepository } from '../lib/repository/open.js'
 import type { Repository } from '../lib/repository/repository.js'
+import { isErrno } from '../lib/system/errno.js'
 import { type Folder, findFolderAt } from './folder.js'
 import { NewRepositories } from './new-repositories.js'
-import { noRepository, type RepositoryPath } from './repository-path.js'
+import {
+  isRepositoryName,
+  maxDepth,
+  noRepository,
+  type RepositoryPath,
+} from './repository-path.js'
 
 /** Where repositories are, and what may be done to the folder. */
 export type ShelfOptions = {
@@ -49,6 +56,21 @@ export class RepositoryShelf {
   /** Whether the root can be read. */
   check(): void {
     readdirSync(this.#root)
+  }
+
+  /** The folder that is served. */
+  get root(): string {
+    return this.#root
+  }
+
+  /** Paths of all repositories, found one after another without blocking. */
+  async *list(): AsyncGenerator<RepositoryPath, void> {
+    const waiting: RepositoryPath[] = [[]]
+    for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+      const place = join(this.#root, ...path)
+      if (isRepository(place)) yield path
+      else if (path.length < maxDepth) waiting.push(...(await pathsBelow(place, path)))
+    }
   }
 
   /** Opens the repository at a path; throws RepositoryNotFoundError. */
@@ -138,6 +160,22 @@ function isSame(
 ): boolean {
   const { folder, kind } = known
   return folder.dev === dev && folder.ino === ino && kind === `${layout} ${compression}`
+}
+
+async function pathsBelow(
+  place: string,
+  path: RepositoryPath,
+): Promise<RepositoryPath[]> {
+  try {
+    const entries = await readdir(place, { withFileTypes: true })
+    return entries
+      .filter(entry => entry.isDirectory() && isRepositoryName(entry.name))
+      .map(({ name }) => [...path, name])
+  } catch (error) {
+    // It went away, or is none of ours.
+    if (isErrno(error, 'ENOENT', 'EACCES')) return []
+    throw error
+  }
 }
 
 async function nothing(): Promise<void> {}

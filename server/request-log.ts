@@ -24,6 +24,10 @@ export class RequestLog {
     }
   }
 
+  get id(): string {
+    return this.#request.id ?? ''
+  }
+
   get peer(): string {
     return this.#request.peer ?? 'unknown'
   }

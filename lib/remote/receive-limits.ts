@@ -12,6 +12,10 @@ export type ReceiveLimits = {
   readonly objects: number
   /** Payload bytes asked for, together. */
   readonly totalBytes: number
+  /** References in a tree, as its root announces them. */
+  readonly treeObjects: number
+  /** Payload bytes of a tree, each reference counted. */
+  readonly treeBytes: number
   /** Objects known to be missing and not received yet; each takes some 300 bytes of memory. */
   readonly pendingObjects: number
 }
@@ -21,6 +25,8 @@ const defaultReceiveLimits: ReceiveLimits = {
   fileBytes: Number.MAX_SAFE_INTEGER,
   objects: 100_000_000,
   totalBytes: Number.MAX_SAFE_INTEGER,
+  treeObjects: Number.MAX_SAFE_INTEGER,
+  treeBytes: Number.MAX_SAFE_INTEGER,
   pendingObjects: 1_000_000,
 }
 
@@ -32,6 +38,19 @@ export class ReceiveBudget {
 
   constructor(limits: Partial<ReceiveLimits> = {}) {
     this.#limits = { ...defaultReceiveLimits, ...limits }
+  }
+
+  /** Checks what a root announces to be below it; throws LimitExceededError. */
+  checkTree({ digest, size, subObjectCount, subObjectsSize }: Descriptor): void {
+    const { treeObjects, treeBytes } = this.#limits
+    if (subObjectCount >= treeObjects) {
+      const found = subObjectCount + 1
+      throw exceeded(`tree ${digest} is too large`, treeObjects, found, 'objects')
+    }
+    const bytes = BigInt(size) + subObjectsSize
+    if (bytes > BigInt(treeBytes)) {
+      throw exceeded(`tree ${digest} is too large`, treeBytes, Number(bytes), 'bytes')
+    }
   }
 
   /** Takes what `wanted` needs; throws LimitExceededError. */

@@ -139,6 +139,7 @@ class Receiver implements Disposable {
 
   async run(root: Descriptor): Promise<ReceiveResult> {
     this.#progress.begin(root)
+    this.#budget.checkTree(root)
     await this.#known.look([root])
     if (this.#known.has(root.digest)) await this.#skip(root)
     else {

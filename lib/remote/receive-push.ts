@@ -1,7 +1,8 @@
-import { ProtocolViolationError } from '../errors.js'
-import type { Descriptor } from '../object/descriptor.js'
+import { AccessRefusedError, ProtocolViolationError } from '../errors.js'
+import { type Descriptor, sameDescriptor } from '../object/descriptor.js'
 import type { TagName } from '../object/tag-name.js'
 import type { Repository } from '../repository/repository.js'
+import type { TagMove } from '../repository/tag-store.js'
 import type { PeerConnection } from './peer-connection.js'
 import {
   type ReceiveOptions,
@@ -16,6 +17,10 @@ export type ReceivePushOptions = Omit<ReceiveOptions, 'published' | 'confirm'> &
   readonly tag?: TagName
   /** Who pushes, for the tag's log. */
   readonly who?: string
+  /** What may be done to the tag: by default anything, else it must not be there yet. */
+  readonly tagging?: 'any' | 'new'
+  /** Hears of the tag's move, before the peer does. */
+  readonly onTagged?: (move: TagMove) => Promise<void>
   readonly signal?: AbortSignal
 }
 
@@ -33,7 +38,7 @@ export async function receivePush(
   repository: Repository,
   options: ReceivePushOptions,
 ): Promise<ReceivedPush> {
-  const { tag, who, signal, ...receiving } = options
+  const { tag, who, tagging = 'any', onTagged, signal, ...receiving } = options
   const root = await readPeerDescriptor(peer)
   if (root.type !== 'application') {
     throw new ProtocolViolationError(
@@ -50,8 +55,20 @@ export async function receivePush(
   const setTag = async (): Promise<void> => {
     if (tag === undefined) return
     const by = who === undefined ? {} : { who }
-    await repository.tags.set(tag, root, { message: 'push', ...by, ...waiting })
+    const expected = tagging === 'new' ? { expected: await checkNew(tag) } : {}
+    const change = { message: 'push', ...by, ...waiting, ...expected }
+    const move = await repository.tags.set(tag, root, change)
+    await onTagged?.(move)
   }
+  const checkNew = async (name: TagName): Promise<Descriptor | 'absent'> => {
+    const found = await repository.tags.find(name)
+    if (found === undefined) return 'absent'
+    if (sameDescriptor(found, root)) return found
+    throw new AccessRefusedError(`tag ${name} may not be moved by this push`, {
+      tag: name,
+    })
+  }
+  if (tag !== undefined && tagging === 'new') await checkNew(tag)
   const result = await receiveObjects(peer, root, session.objects, {
     published: repository.objects,
     ...receiving,

@@ -20,6 +20,8 @@ export type SendOptions = {
    * writing everything durably before it says done. By default no longer than at other times.
    */
   readonly settleTimeoutMs?: number
+  /** Hears of payload bytes before they are sent; it may take its time. */
+  readonly pace?: (bytes: number) => Promise<void> | void
   /**
    * Milliseconds that the peer may take nothing of what it asked for, once it has got some
    * of it: it may be writing that durably meanwhile. By default no longer than at other times.
@@ -81,6 +83,7 @@ class Sender {
   readonly #progress: ProgressMeter
   readonly #settleTimeoutMs: number | undefined
   readonly #stallTimeoutMs: number | undefined
+  readonly #pace: (bytes: number) => Promise<void> | void
   readonly #wants = new DescriptorQueue(maxOutstanding)
   #ending: Ending | undefined
   #wakeWriter: (() => void) | undefined
@@ -97,6 +100,7 @@ class Sender {
     this.#progress = options.progress ?? new ProgressMeter()
     this.#settleTimeoutMs = options.settleTimeoutMs
     this.#stallTimeoutMs = options.stallTimeoutMs
+    this.#pace = options.pace ?? (() => undefined)
     if (options.served.kind === 'closure') this.#progress.begin(options.served.root)
   }
 
@@ -241,6 +245,7 @@ class Sender {
   async #write(bytes: Uint8Array): Promise<void> {
     for (let start = 0; start < bytes.length; start += maxWriteBytes) {
       const part = bytes.subarray(start, start + maxWriteBytes)
+      await this.#pace(part.length)
       await this.#peer.write(part, maxUnwrittenBytes)
       const isFirst = this.#bytes === 0
       this.#bytes += part.length

@@ -8,6 +8,8 @@ import { remoteError } from './remote-error.js'
 export type UpgradeRequest = {
   readonly dispatcher: Dispatcher
   readonly url: URL
+  /** Value of the header of that name. */
+  readonly authorization?: string
   readonly signal?: AbortSignal
 }
 
@@ -21,7 +23,7 @@ export const maxRefusalBytes = 512
  * TimedOutError, or the signal's reason.
  */
 export async function openUpgradedConnection(request: UpgradeRequest): Promise<Duplex> {
-  const { dispatcher, url, signal } = request
+  const { dispatcher, url, authorization, signal } = request
   signal?.throwIfAborted()
   const handler = new UpgradeHandler(url)
   const abort = (): void => handler.abort(signal?.reason)
@@ -33,6 +35,7 @@ export async function openUpgradedConnection(request: UpgradeRequest): Promise<D
         path: url.pathname + url.search,
         method: 'POST',
         upgrade: 'tcp',
+        ...(authorization === undefined ? {} : { headers: { authorization } }),
       },
       handler,
     )

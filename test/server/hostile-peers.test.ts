@@ -6,8 +6,9 @@ import t, { type Test } from 'tap'
 import { encodeDescriptor } from '../../lib/object/descriptor.js'
 import { encodeWireItem } from '../../lib/remote/wire-item.js'
 import type { Repository } from '../../lib/repository/repository.js'
-import { createServer, type ServerOptions } from '../../server/cairn-server.js'
+import { createServer } from '../../server/cairn-server.js'
 import type { LogEntry } from '../../server/log-entry.js'
+import type { ServerOptions } from '../../server/server-options.js'
 import {
   forge,
   forgeApplication,

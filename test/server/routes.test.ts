@@ -11,12 +11,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { decodeDescriptor, encodeDescriptor } from '../../lib/object/descriptor.js'
 import { openRepository } from '../../lib/repository/open.js'
-import {
-  type CairnServer,
-  createServer,
-  type ServerOptions,
-} from '../../server/cairn-server.js'
+import { createServer } from '../../server/cairn-server.js'
 import type { LogEntry } from '../../server/log-entry.js'
+import type { CairnServer, ServerOptions } from '../../server/server-options.js'
 import { makeGoldenRepository, makeRepositoryWith } from '../support/golden-repository.js'
 import { loadGoldenTree } from '../support/golden-tree.js'
 import {
@@ -272,6 +269,7 @@ t.test('takes no anonymous pushes beyond the loopback unless allowed', async t =
 t.test('makes a repository for a push only where that is asked and possible', async t => {
   const refusing = await start(t)
   t.match(await refusing.send(push('fresh')), { status: 404 })
+  await refusing.server.close()
   const root = t.testdir({ occupied: { file: '' } })
   await makeRepositoryWith(join(root, 'whole'))
   const logged = new EventEmitter()
@@ -312,7 +310,7 @@ t.test('makes a repository for a push only where that is asked and possible', as
 t.test(
   'answers 503 when all transfers are taken, and takes more when one ends',
   async t => {
-    const { port, send } = await start(t, { maxTransfers: 1 })
+    const { port, send } = await start(t, { limits: { transfers: 1 } })
     const target = '/team/app?service=serve-objects'
     const stream = await openRawStream(port, target)
     const refused = await send(upgradeRequest(target))
@@ -328,7 +326,9 @@ t.test(
 t.test('tells how it is, and is not ready while it closes', async t => {
   const { get, server, port } = await start(t)
   t.match(await get('/healthz'), { status: 200, body: Buffer.from('ok\n') })
-  t.match(await get('/readyz'), { status: 200 })
+  let ready = await get('/readyz')
+  while (/recovering/.test(String(ready.body))) ready = await get('/readyz')
+  t.match(ready, { status: 200 })
   t.match(await get('/HEALTHZ'), { status: 404 })
   const stream = await openRawStream(port, '/team/app?service=serve-objects')
   const closing = server.close({ graceMs: 60_000 })
