@@ -150,6 +150,7 @@ export {
 } from './remote/create-bundle.js'
 export { DescriptorQueue } from './remote/descriptor-queue.js'
 export { DescriptorStack } from './remote/descriptor-stack.js'
+export { FolderSource } from './remote/folder-source.js'
 export {
   type ImportBundleOptions,
   type ImportedBundle,
@@ -185,6 +186,7 @@ export {
   type RemoteOptions,
   type TransferOptions,
 } from './remote/remote-object-store.js'
+export { RemoteSource } from './remote/remote-source.js'
 export {
   type SendOptions,
   type SendResult,
@@ -226,9 +228,26 @@ export {
   RemoteBook,
 } from './repository/remote-book.js'
 export {
+  type HealingPlace,
+  type HealingSource,
+  type WantedObject,
+} from './repository/repair/healing-source.js'
+export { type ObjectUse } from './repository/repair/object-uses.js'
+export { type QuarantinedItem } from './repository/repair/quarantine.js'
+export {
   type RebuildOptions,
   type RebuildReport,
 } from './repository/repair/rebuild-index.js'
+export {
+  type HealedObject,
+  type RepairReport,
+  type UnhealedFinding,
+} from './repository/repair/repair-report.js'
+export {
+  type RepairOptions,
+  repairRepository,
+} from './repository/repair/repair-repository.js'
+export { RepositorySource } from './repository/repair/repository-source.js'
 export { Repository } from './repository/repository.js'
 export {
   type BeginOptions,

@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander'
 import { algorithms } from '../../lib/object/algorithm.js'
+import { collect } from '../collect.js'
 import type { FsckFlags } from '../commands/fsck.js'
 import type { InitFlags } from '../commands/init.js'
+import type { RepairFlags } from '../commands/repair.js'
 import type { Start } from '../context.js'
 import { examples } from '../help.js'
 
@@ -63,6 +65,36 @@ export function defineRepositoryCommands(program: Command, start: Start): void {
       start(async context => {
         const { fsck } = await import('../commands/fsck.js')
         await fsck(context, refs, flags)
+      }),
+    )
+
+  program
+    .command('repair')
+    .summary('put aside what is bad, and fetch it again')
+    .description(
+      'Verifies the repository, puts bad objects and files aside into quarantine/, makes ' +
+        'indexes and logs anew, and takes what is missing from the sources that are named. ' +
+        'Others may go on using it. Exit code 5 when something could not be healed.',
+    )
+    .option(
+      '--from <source>',
+      "a remote's name or URL, or the path of a repository; may be repeated",
+      collect,
+    )
+    .option('--from-tree <folder>', 'a folder that was stored; may be repeated', collect)
+    .addHelpText(
+      'after',
+      examples(
+        'cairn repair',
+        'cairn repair --from origin',
+        'cairn repair --from /mnt/backup/store',
+        'cairn repair --from-tree /srv/app',
+      ),
+    )
+    .action((flags: RepairFlags) =>
+      start(async context => {
+        const { repair } = await import('../commands/repair.js')
+        await repair(context, flags)
       }),
     )
 }

@@ -5,7 +5,7 @@ import { isErrno } from '../system/errno.js'
 import type { FileCalls } from '../system/file-calls.js'
 import { appendRecords, type RecordLogEnd, readRecords } from '../system/record-log.js'
 import { checkRegular, openRegularFile, type Refusal } from '../system/regular-file.js'
-import { syncPath } from './durable-file.js'
+import { removeIfThere, syncPath } from './durable-file.js'
 import { named } from './system-failure.js'
 import {
   decodeTagLogRecord,
@@ -77,6 +77,28 @@ export class TagLogWriter implements AsyncDisposable {
     this.#open = false
     this.#calls.close(this.#fd)
   }
+}
+
+/**
+ * Puts a log of these records in the place of another, durably.
+ *
+ * The caller keeps other writers away from both paths.
+ */
+export async function replaceTagLog(
+  path: string,
+  records: readonly TagLogRecord[],
+  { temporary, calls }: { temporary: string; calls: FileCalls },
+): Promise<void> {
+  removeIfThere(temporary, calls)
+  const fd = calls.openLog(temporary)
+  try {
+    const bodies = records.map(encodeTagLogRecord)
+    await appendRecords(fd, { kind: 'whole', offset: 0 }, { bodies, calls })
+  } finally {
+    calls.close(fd)
+  }
+  calls.rename(temporary, path)
+  await syncPath(dirname(path), calls)
 }
 
 function* decodeRecords(path: string, fd: number): Generator<TagLogRecord, RecordLogEnd> {

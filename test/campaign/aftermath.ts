@@ -43,15 +43,17 @@ export function copyRepository(from: string, to: string): void {
   cpSync(from, to, { recursive: true, preserveTimestamps: true })
 }
 
-/** Asserts that nothing is lost: all is verified, and each tag is old or new. */
+/**
+ * Asserts that nothing is lost: all is verified, unless it was damaged to begin with, and
+ * each tag is old or new.
+ */
 export async function assertWhole(
   t: Test,
   root: string,
-  { before, after }: Rehearsal,
+  { victim, before, after }: Rehearsal,
   where: string,
 ): Promise<Tags> {
-  using repository = await openRepository(root)
-  t.strictSame(await problemsOf(repository), [], `${where}: fsck finds nothing`)
+  if (victim.isDamaged !== true) await assertSound(t, root, where)
   const tags = await tagsOf(root)
   for (const name of new Set([...before.keys(), ...after.keys(), ...tags.keys()])) {
     const value = tags.get(name)
@@ -59,6 +61,11 @@ export async function assertWhole(
     t.ok(isKnown, `${where}: tag ${name} is old or new, found ${value}`)
   }
   return tags
+}
+
+async function assertSound(t: Test, root: string, where: string): Promise<void> {
+  using repository = await openRepository(root)
+  t.strictSame(await problemsOf(repository), [], `${where}: fsck finds nothing`)
 }
 
 /** Asserts that the command succeeds when it is repeated, and leaves nothing behind. */
@@ -71,6 +78,7 @@ export async function assertRepeatable(
   const { code, stderr } = await cairn([...rehearsal.args, '--repo', root])
   t.equal(code, 0, `${where}: a repeat succeeds: ${stderr}`)
   const tags = await assertWhole(t, root, rehearsal, `${where}, repeated`)
+  await assertSound(t, root, `${where}, repeated`)
   t.strictSame(tags, rehearsal.after, `${where}: a repeat does all of it`)
 }
 

@@ -1,4 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { findAlgorithmByName } from '../../lib/object/algorithm.js'
 import type { Digest } from '../../lib/object/digest.js'
@@ -15,6 +22,8 @@ export type Victim = {
   readonly name: string
   /** Whether it counts on a journal, which keeps names in the order they were given. */
   readonly needsOrderedNames?: true
+  /** Whether it finds a damaged repository, which is whole when it is done. */
+  readonly isDamaged?: true
   /** Makes the repository at `root`, and what else is needed in `folder`. */
   readonly prepare: (folder: string, root: string) => Promise<Scene>
 }
@@ -103,6 +112,17 @@ export const victims: readonly Victim[] = [
       return scene(['tag', 'set', 'tree', 'other'])
     },
   },
+  {
+    name: 'repair',
+    isDamaged: true,
+    prepare: async (folder, root) => damaged(folder, root, 'pack'),
+  },
+  {
+    name: 'repair of loose objects',
+    needsOrderedNames: true,
+    isDamaged: true,
+    prepare: async (folder, root) => damaged(folder, root, 'loose'),
+  },
 ]
 
 /** What the tags of a repository name. */
@@ -131,6 +151,43 @@ async function storeTree(root: string, tree: string, tag?: string): Promise<void
   const { descriptor } = await storeApplication(tree, session.objects, {})
   await session.objects.publish([descriptor.digest])
   if (tag !== undefined) await repository.tags.set(tag, descriptor)
+}
+
+/** A content, an index and a log are damaged; another repository has what is needed. */
+async function damaged(
+  folder: string,
+  root: string,
+  layout: StoreLayout,
+): Promise<Scene> {
+  const whole = join(folder, 'whole')
+  const tree = makeTree(folder, 'tree', 12)
+  for (const place of [root, whole]) {
+    await initialize(place, layout)
+    await storeTree(place, makeTree(folder, 'old', 6), 'tree')
+    await storeTree(place, tree, 'tree')
+  }
+  flip(join(root, 'logs/tags/tree'), () => 9)
+  const files = ['packs', 'objects']
+    .flatMap(name => filesBelow(join(root, name)))
+    .filter(path => readFileSync(path).includes('tree 11'))
+  for (const path of files) flip(path, bytes => bytes.indexOf('tree 11'))
+  const [pack] = filesBelow(join(root, 'packs')).filter(path => !files.includes(path))
+  if (pack !== undefined) flip(pack, bytes => bytes.length - 3)
+  return scene(['repair', '--from', whole])
+}
+
+function flip(path: string, place: (bytes: Buffer) => number): void {
+  const bytes = readFileSync(path)
+  const at = place(bytes)
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+  writeFileSync(path, bytes)
+}
+
+function filesBelow(folder: string): string[] {
+  if (!existsSync(folder) || !lstatSync(folder).isDirectory()) return []
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map(name => join(folder, name))
+    .filter(path => lstatSync(path).isFile())
 }
 
 /** One pack wholly dead, one in half, one alive. */

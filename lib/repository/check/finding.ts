@@ -13,6 +13,7 @@ export type Severity = 'error' | 'warning' | 'notice'
 export type FindingKind =
   | 'missing-object'
   | 'corrupt-object'
+  | 'invalid-object'
   | 'contradicted-object'
   | 'wrong-totals'
   | 'not-strict'

@@ -64,7 +64,7 @@ export class Inspector {
     } catch (error) {
       if (!(error instanceof CairnError)) throw error
       return [
-        findingOf(error, { severity: 'error', kind: 'corrupt-object', where: digest }),
+        findingOf(error, { severity: 'error', kind: 'invalid-object', where: digest }),
       ]
     }
     const { totals, children, sloppiness } = decoded

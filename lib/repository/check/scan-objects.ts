@@ -1,6 +1,4 @@
-import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { algorithms } from '../../object/algorithm.js'
 import type { ObjectStore } from '../../store/object-store.js'
 import type { PackStore } from '../../store/pack/pack-store.js'
 import { findIrregular } from '../../system/regular-file.js'
@@ -12,7 +10,7 @@ import { type ScanExtent, scanUnits } from './scan-pool.js'
 import type { ScanDepth, ScanPlace, ScanUnit } from './scan-unit.js'
 
 /** How far a check has come. */
-type CheckProgress = {
+export type CheckProgress = {
   /** Distinct objects looked at. */
   readonly objects: number
   /** Payload bytes read. */
@@ -49,7 +47,7 @@ export async function* scanObjects(
   const findings =
     rooms.config.layout === 'loose'
       ? new Scan(rooms, options).run(
-          looseUnits(options.depth),
+          looseUnits(rooms.paths.objects, options.depth),
           looseExtent(rooms.paths.objects),
         )
       : scanPacks(rooms, options)
@@ -113,31 +111,32 @@ class Scan {
   }
 }
 
+// The first two bytes of digests that occur.
+function loosePrefixes(objects: string): string[] {
+  return namesOfFolders(objects).flatMap(algorithm =>
+    namesOfFolders(join(objects, algorithm)).map(first => algorithm + first),
+  )
+}
+
 // Counting them takes as long as scanning some: the folders of one branch tell how many
 // there are about.
 function looseExtent(objects: string): ScanExtent {
-  let folders = 0
-  for (const { id } of algorithms) {
-    const top = join(objects, id.toString(16).padStart(2, '0'))
-    // A stray file there is passed over by everyone.
-    if (lstatSync(top, { throwIfNoEntry: false })?.isDirectory() !== true) continue
-    const branches = readTextNames(top).filter(name => /^[0-9a-f]{2}$/.test(name))
-    const [first] = branches
-    const branch = join(top, first ?? '')
-    if (first === undefined || findIrregular(branch) !== 'a folder') continue
-    folders += branches.length * readTextNames(branch).length
-  }
-  return { bytes: 0, objects: folders }
+  const prefixes = loosePrefixes(objects)
+  const [first = ''] = prefixes
+  const branch = join(objects, first.slice(0, 2), first.slice(2))
+  return { bytes: 0, objects: prefixes.length * namesOfFolders(branch).length }
 }
 
-function* looseUnits(depth: ScanDepth): Generator<ScanUnit, void> {
-  for (const { id } of algorithms) {
-    const algorithm = id.toString(16).padStart(2, '0')
-    for (let first = 0; first < 256; first++) {
-      const prefix = algorithm + first.toString(16).padStart(2, '0')
-      yield { kind: 'loose', prefix, depth }
-    }
-  }
+function* looseUnits(objects: string, depth: ScanDepth): Generator<ScanUnit, void> {
+  for (const prefix of loosePrefixes(objects)) yield { kind: 'loose', prefix, depth }
+}
+
+// Stray files are passed over by everyone.
+function namesOfFolders(path: string): string[] {
+  if (findIrregular(path) !== 'a folder') return []
+  return readTextNames(path).filter(name => {
+    return /^[0-9a-f]{2}$/.test(name) && findIrregular(join(path, name)) === 'a folder'
+  })
 }
 
 // One bad object may be met in many ways.

@@ -186,7 +186,7 @@ class PackScanner implements UnitScanner {
 
   async #inspect(object: WholeObject, pack: PackFile, tally: Tally): Promise<void> {
     for (const finding of await this.#inspector.inspect(object)) {
-      const isOwn = finding.kind === 'corrupt-object'
+      const isOwn = finding.kind === 'invalid-object'
       tally.findings.push(isOwn ? { ...finding, pack: pack.name } : finding)
     }
   }

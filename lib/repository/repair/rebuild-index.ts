@@ -61,7 +61,7 @@ export async function rebuildIndex(
 }
 
 /** Makes anew the trailers that cannot be read, as far as the segments can. */
-async function rebuildTrailers(
+export async function rebuildTrailers(
   folder: PackFolder,
   parts: Parameters<typeof rebuildTrailer>[1],
 ): Promise<Pick<RebuildReport, 'rebuilt' | 'problems'>> {

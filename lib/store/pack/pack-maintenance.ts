@@ -10,7 +10,7 @@ import { writeData } from './large-payload.js'
 import type { PackCalls } from './pack-calls.js'
 import type { PackFile } from './pack-file.js'
 import { packSuffix } from './pack-folder.js'
-import type { PackPlace, PlaceReader } from './pack-format.js'
+import type { PackPlace, PlacedObject, PlaceReader } from './pack-format.js'
 import { openPayload } from './pack-payload.js'
 import { PackWriter } from './pack-writer.js'
 import type { Zstd } from './zstd.js'
@@ -82,6 +82,42 @@ export async function rewritePacks(
     } finally {
       output.discard()
     }
+  }
+}
+
+/** What came of copying objects. */
+export type CopiedObjects = {
+  /** Those that could not be read, and why; all others are in the new packs. */
+  readonly bad: readonly { readonly place: PackPlace; readonly error: Error }[]
+  /** File names of the new packs. */
+  readonly created: readonly string[]
+}
+
+/**
+ * Copies objects into new packs as rewritePacks does, leaving out those that cannot be
+ * read or do not have their digests.
+ */
+export async function copyObjects(
+  objects: Iterable<PlacedObject>,
+  parts: RewriteParts,
+): Promise<CopiedObjects> {
+  const output = new RewriteOutput(parts)
+  const bad: { place: PackPlace; error: Error }[] = []
+  try {
+    for (const { pack, place } of objects) {
+      parts.signal?.throwIfAborted()
+      const writer = await output.writer()
+      try {
+        await new ObjectCopy(pack, place, parts).into(writer)
+      } catch (error) {
+        if (!isUnreadable(error)) throw error
+        bad.push({ place, error })
+      }
+    }
+    const { created } = await output.publish()
+    return { bad, created }
+  } finally {
+    output.discard()
   }
 }
 

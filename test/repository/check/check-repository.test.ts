@@ -209,7 +209,7 @@ t.test('looks at what nothing refers to only when it is told to', async t => {
     findings.toSorted((one, other) => one.kind.localeCompare(other.kind)),
     [
       { kind: 'corrupt-object' },
-      { kind: 'corrupt-object' },
+      { kind: 'invalid-object' },
       { kind: 'missing-object', where: gone, message: new RegExp(directory.digest) },
     ],
   )
