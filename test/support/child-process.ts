@@ -26,6 +26,11 @@ export class LineChild {
     return value
   }
 
+  /** Writes to its standard input. */
+  write(text: string): void {
+    this.process.stdin?.write(text)
+  }
+
   /** Lets the child go on that waits for its standard input to end. */
   release(): void {
     this.process.stdin?.end()
