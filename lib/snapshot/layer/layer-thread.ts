@@ -1,12 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Usage } from '../snapshot.js'
 import type { CallOptions } from '../snapshotter.js'
 import type { LayerAnswer, LayerJob, LayerTask } from './layer-job.js'
 
 type Waiting = {
+  readonly cancel: () => void
   readonly resolve: (usage: Usage | undefined) => void
   readonly reject: (error: unknown) => void
 }
+
+// Milliseconds until a job that has been told to end is cut off.
+const patience = 1000
+const pause = 2
 
 /**
  * One thread that works off jobs in turn. It starts with the first job, and keeps the
@@ -27,7 +33,7 @@ export class LayerThread implements AsyncDisposable {
     }
     signal?.addEventListener('abort', cancel, { once: true })
     try {
-      return await this.#post({ id, job, cancelled })
+      return await this.#post({ id, job, cancelled }, cancel)
     } catch (error) {
       signal?.throwIfAborted()
       throw error
@@ -38,6 +44,11 @@ export class LayerThread implements AsyncDisposable {
 
   /** Ends the thread; what it was at fails. */
   async [Symbol.asyncDispose](): Promise<void> {
+    // A thread that is ended in the middle of a job leaves its files open.
+    for (const { cancel } of this.#waiting.values()) cancel()
+    for (let left = patience; this.#waiting.size > 0 && left > 0; left -= pause) {
+      await delay(pause)
+    }
     const worker = this.#worker
     this.#worker = undefined
     // Its end is waited for, so it must be worth staying alive for.
@@ -46,10 +57,10 @@ export class LayerThread implements AsyncDisposable {
     this.#fail(new Error('the snapshotter was closed'))
   }
 
-  async #post(task: LayerTask): Promise<Usage | undefined> {
+  async #post(task: LayerTask, cancel: () => void): Promise<Usage | undefined> {
     const worker = (this.#worker ??= this.#start())
     return new Promise((resolve, reject) => {
-      this.#waiting.set(task.id, { resolve, reject })
+      this.#waiting.set(task.id, { cancel, resolve, reject })
       worker.ref()
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none
       worker.postMessage(task)

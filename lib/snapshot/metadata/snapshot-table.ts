@@ -79,9 +79,10 @@ export class SnapshotTable {
     const whole = new Set<number>()
     for (const row of this.#byId.values()) {
       const chain = new Set<number>([row.id])
-      for (let { parent } = row; parent !== 0 && !whole.has(parent); ) {
+      for (let { parent } = row; parent !== 0; ) {
         const found = this.#byId.get(parent)
         if (found?.kind !== 'committed') throw badParent(row, parent, 'is not committed')
+        if (whole.has(parent)) break
         if (chain.has(parent)) throw badParent(row, parent, 'descends from it')
         chain.add(parent)
         parent = found.parent
