@@ -86,6 +86,7 @@ const hints: Partial<Record<ErrorCode, Hint>> = {
     lock === 'snapshotter'
       ? 'reach a running snapshotter with --socket PATH'
       : 'another process uses the repository: try again when it has ended',
+  invalid_snapshot_root: 'keep what can be kept with: cairn snapshot repair',
   corrupt_object: 'look for more damage with: cairn fsck',
   incomplete_closure: 'look for more damage with: cairn fsck',
   storage_full: 'free some space and repeat the command',

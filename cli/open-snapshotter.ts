@@ -24,7 +24,7 @@ export async function withSnapshotter<Result>(
 }
 
 /** The folder of snapshots that the flags name: in the repository unless told. */
-async function snapshotRoot(
+export async function snapshotRoot(
   context: CommandContext,
   { root }: SnapshotFlags,
 ): Promise<string> {

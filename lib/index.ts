@@ -19,6 +19,7 @@ export {
   ConnectionLostError,
   CorruptObjectError,
   DestinationRefusedError,
+  DriverRefusedError,
   type ErrorFacts,
   IncompleteClosureError,
   InvalidArchiveError,
@@ -26,6 +27,7 @@ export {
   InvalidDigestError,
   InvalidObjectError,
   InvalidRepositoryError,
+  InvalidSnapshotRootError,
   InvalidTagFileError,
   InvalidTagNameError,
   LimitExceededError,
@@ -42,6 +44,9 @@ export {
   RepositoryChangedError,
   RepositoryExistsError,
   RepositoryNotFoundError,
+  SnapshotExistsError,
+  SnapshotInUseError,
+  SnapshotNotFoundError,
   SourceChangedError,
   SourceUnreadableError,
   StorageFullError,
@@ -49,6 +54,7 @@ export {
   TagNotFoundError,
   TimedOutError,
   WrongObjectTypeError,
+  WrongSnapshotKindError,
 } from './errors.js'
 export {
   type Algorithm,
@@ -283,6 +289,38 @@ export {
   treeUsages,
   type UsageTally,
 } from './repository/usage/tree-usage.js'
+export { type DriverName } from './snapshot/driver/snapshot-driver.js'
+export { type LocalSnapshotter } from './snapshot/local-snapshotter.js'
+export {
+  openSnapshotter,
+  type SnapshotterOptions,
+} from './snapshot/open-snapshotter.js'
+export {
+  type RepairReport,
+  repairSnapshots,
+} from './snapshot/repair-snapshots.js'
+export {
+  type Labels,
+  type Mount,
+  type SnapshotInfo,
+  type SnapshotKind,
+  type Usage,
+} from './snapshot/snapshot.js'
+export {
+  noSnapshot,
+  parseSnapshotKey,
+  type SnapshotKey,
+  showSnapshotKey,
+  snapshotKeyBytes,
+} from './snapshot/snapshot-key.js'
+export { type Recovery } from './snapshot/snapshot-root.js'
+export {
+  type CallOptions,
+  type CommitOptions,
+  type PrepareOptions,
+  type Snapshotter,
+  type UpdateOptions,
+} from './snapshot/snapshotter.js'
 export { Bitmap } from './store/bitmap.js'
 export {
   LooseStore,

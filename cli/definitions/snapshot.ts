@@ -27,6 +27,7 @@ function defineSnapshot(program: Command, start: Start): void {
   defineLooking(snapshot, start)
   defineMaking(snapshot, start)
   defineMounting(snapshot, start)
+  defineRepair(snapshot, start)
 }
 
 function defineLooking(snapshot: Command, start: Start): void {
@@ -184,6 +185,30 @@ function defineMounting(snapshot: Command, start: Start): void {
       start(async context => {
         const { snapshotUmount } = await import('../commands/snapshot-umount.js')
         await snapshotUmount(context, target)
+      }),
+    )
+}
+
+function defineRepair(snapshot: Command, start: Start): void {
+  snapshot
+    .command('repair')
+    .summary('make a folder with a damaged log usable')
+    .description(
+      'Keeps the snapshots that whole records of the log tell of and whose files are there. ' +
+        'Deletes nothing: the damaged log stays, files without a snapshot go to lost.',
+    )
+    .option(
+      '--root <dir>',
+      'folder of the snapshots (default: snapshots in the repository)',
+    )
+    .addHelpText(
+      'after',
+      examples('cairn snapshot repair --root /var/lib/cairn/snapshots'),
+    )
+    .action((flags: SnapshotFlags) =>
+      start(async context => {
+        const { snapshotRepair } = await import('../commands/snapshot-repair.js')
+        await snapshotRepair(context, flags)
       }),
     )
 }

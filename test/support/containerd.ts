@@ -103,8 +103,14 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [grpc]
   address = "${places['socket']}"
 
-[proxy_plugins.cairn]
-  type = "snapshot"
-  address = "${places['plugin']}"
+${documentedPlugin().replace('/run/cairn/snapshotter.sock', places['plugin'] ?? '')}
 `
+}
+
+// What the documentation tells people to write is what is tried.
+function documentedPlugin(): string {
+  const path = new URL('../../../docs/containerd.md', import.meta.url)
+  const table = /```toml\n([^`]*)```/.exec(readFileSync(path, 'utf8'))?.[1]
+  if (table === undefined) throw new Error('docs/containerd.md has no example')
+  return table
 }
