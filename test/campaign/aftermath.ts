@@ -117,6 +117,8 @@ function measure(root: string): { names: string[]; bytes: number } {
       const path = join(folder, entry.name)
       // It is given up when the disk is full, and made again in time.
       if (path === 'reserve') continue
+      // What is remembered of files depends on when they were stored.
+      if (path === 'cache') continue
       if (entry.isDirectory()) walk(path)
       else bytes += lstatSync(join(root, path)).size
       const isObject = /^objects\/|^packs\/.*\.pack$/.test(path)
