@@ -296,7 +296,7 @@ export {
   type SnapshotterOptions,
 } from './snapshot/open-snapshotter.js'
 export {
-  type RepairReport,
+  type SnapshotRepairReport,
   repairSnapshots,
 } from './snapshot/repair-snapshots.js'
 export {

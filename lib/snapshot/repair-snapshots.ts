@@ -21,7 +21,7 @@ import { SnapshotTable } from './metadata/snapshot-table.js'
 import type { SnapshotKey } from './snapshot-key.js'
 
 /** What a repair kept and what it could not. */
-export type RepairReport = {
+export type SnapshotRepairReport = {
   readonly kept: number
   /** Snapshots that were found, but not all that they stand on. */
   readonly dropped: readonly SnapshotKey[]
@@ -41,7 +41,7 @@ const frameBytes = 8
 export async function repairSnapshots(
   path: string,
   calls: FileCalls = systemFileCalls,
-): Promise<RepairReport> {
+): Promise<SnapshotRepairReport> {
   const root = resolve(path)
   const lock = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
@@ -53,7 +53,7 @@ export async function repairSnapshots(
   }
 }
 
-async function repair(root: string, calls: FileCalls): Promise<RepairReport> {
+async function repair(root: string, calls: FileCalls): Promise<SnapshotRepairReport> {
   const folders = new LayerFolders(root)
   folders.ensure()
   const onDisk = new Set(folders.ids())
