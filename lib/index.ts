@@ -296,8 +296,8 @@ export {
   type SnapshotterOptions,
 } from './snapshot/open-snapshotter.js'
 export {
-  type SnapshotRepairReport,
   repairSnapshots,
+  type SnapshotRepairReport,
 } from './snapshot/repair-snapshots.js'
 export {
   type Labels,
