@@ -43,7 +43,7 @@ t.test('offers in bash what may follow', { skip: !hasShell('bash') }, async t =>
     [['sto'], ['store']],
     [
       ['tag', ''],
-      ['list', 'set', 'remove', 'log', 'restore'],
+      ['list', 'set', 'remove', 'log', 'restore', 'protect', 'unprotect', 'protected'],
     ],
     [
       ['tag', 'set', ''],
