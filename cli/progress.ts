@@ -13,7 +13,7 @@ export type ProgressState = {
   readonly totalBytes?: number | bigint
 }
 
-/** Something that shows how far a work is until it is disposed. */
+/** Something that shows how far a work is until it is disposed; twice is harmless. */
 export interface Progress extends Disposable {
   /** Cheap: call it as often as there is news. */
   update(state: ProgressState): void
@@ -86,6 +86,7 @@ class ProgressBar implements Progress {
 
   [Symbol.dispose](): void {
     if (this.#drawn !== undefined) this.#stream.write('\r\x1b[K')
+    this.#drawn = undefined
   }
 }
 
@@ -111,6 +112,7 @@ class ProgressLines implements Progress {
   [Symbol.dispose](): void {
     if (this.#state === undefined) return
     const { objects, bytes } = this.#state
+    this.#state = undefined
     const seconds = (this.#clock() - this.#started) / 1000
     this.#stream.write(
       `${this.#work.label}: ${countedUnits(objects, this.#work.unit)}, ${formatBytes(bytes)} ` +

@@ -38,6 +38,8 @@ export async function bundleCreate(
   }
   if (isPiped) for await (const chunk of counting()) await output.write(chunk)
   else await writeBundleFile(file, counting())
+  // A bar must not stand where the result goes.
+  progress[Symbol.dispose]()
   output.note(
     `bundled ${counted(packed.objects, 'object')}, ${formatBytes(packed.bytes)}, ` +
       `in ${formatBytes(size)}`,

@@ -30,6 +30,8 @@ export async function bundleImport(
     onProgress: done => progress.update(done),
     signal,
   })
+  // A bar must not stand where the result goes.
+  progress[Symbol.dispose]()
   output.note(`imported ${counted(objects, 'object')}, ${formatBytes(bytes)}`)
   for (const { name, descriptor } of tags) {
     output.note(`${name} names ${descriptor.digest}`)

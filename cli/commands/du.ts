@@ -30,6 +30,8 @@ export async function du(
     signal,
   })
   progress.update(usage.total)
+  // A bar must not stand where the result goes.
+  progress[Symbol.dispose]()
   const rows = asked.flatMap(({ ref, descriptor }, index) => {
     const one = usage.trees[index]
     return one === undefined ? [] : [{ ref, digest: descriptor.digest, ...one }]

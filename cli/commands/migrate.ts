@@ -32,6 +32,8 @@ export async function migrate(
       onProgress: done => progress.update(done),
     },
   )
+  // A bar must not stand where the result goes.
+  progress[Symbol.dispose]()
   const { layout, compression } = config
   const kind = compression === 'none' ? layout : `${layout}, ${compression}`
   output.note(

@@ -27,6 +27,8 @@ export async function stats(context: CommandContext, flags: StatsFlags): Promise
     signal,
   })
   const paths = await namesOf(context, repository, found)
+  // A bar must not stand where the result goes.
+  progress[Symbol.dispose]()
   const largest = found.largest.map(({ digest, size, storedBytes }) => {
     return { digest, size, storedBytes, path: paths.get(digest) ?? null }
   })
