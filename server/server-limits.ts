@@ -12,15 +12,18 @@ export type ServerLimits = Partial<ReceiveLimits> & {
   readonly bytesPerSecond?: number
   /** Bytes on disk of one repository. */
   readonly repositoryBytes?: number
-  /** Bytes that must be free on the filesystem for a push to begin. */
+  /**
+   * Bytes that must be free on the filesystem for a push to begin; by default 64 MiB, or a
+   * 64th of a small filesystem.
+   */
   readonly freeBytes?: number
 }
 
 /** Limits as a server works with them. */
 export type EffectiveLimits = Required<
-  Pick<ServerLimits, 'transfers' | 'uploads' | 'transfersPerPrincipal' | 'freeBytes'>
+  Pick<ServerLimits, 'transfers' | 'uploads' | 'transfersPerPrincipal'>
 > &
-  Pick<ServerLimits, 'bytesPerSecond' | 'repositoryBytes'> & {
+  Pick<ServerLimits, 'bytesPerSecond' | 'repositoryBytes' | 'freeBytes'> & {
     readonly receive: Partial<ReceiveLimits>
   }
 
@@ -30,7 +33,7 @@ export function effectiveLimits(limits: ServerLimits): EffectiveLimits {
     transfers = 256,
     uploads = 64,
     transfersPerPrincipal = 64,
-    freeBytes = 64 * 1024 * 1024,
+    freeBytes,
     bytesPerSecond,
     repositoryBytes,
     ...receive
@@ -39,8 +42,8 @@ export function effectiveLimits(limits: ServerLimits): EffectiveLimits {
     transfers,
     uploads,
     transfersPerPrincipal,
-    freeBytes,
     receive,
+    ...(freeBytes === undefined ? {} : { freeBytes }),
     ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
     ...(repositoryBytes === undefined ? {} : { repositoryBytes }),
   }

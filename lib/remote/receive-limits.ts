@@ -25,8 +25,8 @@ const defaultReceiveLimits: ReceiveLimits = {
   fileBytes: Number.MAX_SAFE_INTEGER,
   objects: 100_000_000,
   totalBytes: Number.MAX_SAFE_INTEGER,
-  treeObjects: Number.MAX_SAFE_INTEGER,
-  treeBytes: Number.MAX_SAFE_INTEGER,
+  treeObjects: Number.POSITIVE_INFINITY,
+  treeBytes: Number.POSITIVE_INFINITY,
   pendingObjects: 1_000_000,
 }
 
@@ -48,7 +48,7 @@ export class ReceiveBudget {
       throw exceeded(`tree ${digest} is too large`, treeObjects, found, 'objects')
     }
     const bytes = BigInt(size) + subObjectsSize
-    if (bytes > BigInt(treeBytes)) {
+    if (bytes > treeBytes) {
       throw exceeded(`tree ${digest} is too large`, treeBytes, Number(bytes), 'bytes')
     }
   }
