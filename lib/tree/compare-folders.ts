@@ -1,17 +1,9 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-} from 'node:fs'
+import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { escapeBytes } from '../object/escape.js'
 import { DirectoryDescent } from '../system/directory-descent.js'
 import { hasNativeCalls } from '../system/libc.js'
 import { findXattr, listXattrs } from '../system/xattr.js'
+import { ContentComparison } from './content-comparison.js'
 import { PathTrail } from './path-trail.js'
 
 /** What of an entry is compared. */
@@ -54,9 +46,6 @@ export type CompareOptions = {
   readonly signal?: AbortSignal | undefined
 }
 
-const chunkBytes = 1024 * 1024
-const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-
 /**
  * Compares two folders as they lie on disk: types, permissions, owners, extended
  * attributes, contents, link targets, devices, hard-link identity, modification times.
@@ -82,19 +71,16 @@ class Comparison implements Disposable {
   readonly #signal: AbortSignal | undefined
   readonly #trail = new PathTrail()
   readonly #inodes: Pair<Map<string, string>> = { expected: new Map(), found: new Map() }
-  readonly #buffers = {
-    expected: Buffer.allocUnsafe(chunkBytes),
-    found: Buffer.allocUnsafe(chunkBytes),
-  }
+  readonly #contents: ContentComparison
   readonly #differences: FolderDifference[] = []
   #differenceCount = 0
   #entries = 0
-  #bytes = 0
 
   constructor(expected: string, found: string, options: CompareOptions) {
     this.#ignored = new Set(options.ignore ?? [])
     this.#max = options.maxDifferences ?? 100
     this.#signal = options.signal
+    this.#contents = new ContentComparison(options.signal)
     const first = new DirectoryDescent(expected)
     try {
       this.#descents = { expected: first, found: new DirectoryDescent(found) }
@@ -124,7 +110,7 @@ class Comparison implements Disposable {
     }
     return {
       entries: this.#entries,
-      bytes: this.#bytes,
+      bytes: this.#contents.bytes,
       differences: this.#differences,
       differenceCount: this.#differenceCount,
     }
@@ -214,30 +200,8 @@ class Comparison implements Disposable {
     }
   }
 
-  #compareContents(path: Buffer, paths: Pair<Buffer>): void {
-    const one = openSync(paths.expected, openFlags)
-    try {
-      const other = openSync(paths.found, openFlags)
-      try {
-        if (!this.#sameContents(one, other)) this.#differ(path, 'content')
-      } finally {
-        closeSync(other)
-      }
-    } finally {
-      closeSync(one)
-    }
-  }
-
-  #sameContents(one: number, other: number): boolean {
-    const { expected, found } = this.#buffers
-    for (;;) {
-      this.#signal?.throwIfAborted()
-      const length = fill(one, expected)
-      if (fill(other, found) !== length) return false
-      if (!expected.subarray(0, length).equals(found.subarray(0, length))) return false
-      this.#bytes += length
-      if (length < chunkBytes) return true
-    }
+  #compareContents(path: Buffer, { expected, found }: Pair<Buffer>): void {
+    if (!this.#contents.isSame(expected, found)) this.#differ(path, 'content')
   }
 
   #differ(
@@ -270,16 +234,6 @@ function readXattrs(path: Buffer): string {
     return `${escapeBytes(key)}=${value.toString('hex')}`
   })
   return lines.toSorted().join(' ')
-}
-
-function fill(fd: number, buffer: Buffer): number {
-  let length = 0
-  while (length < buffer.length) {
-    const read = readSync(fd, buffer, length, buffer.length - length, null)
-    if (read === 0) break
-    length += read
-  }
-  return length
 }
 
 function octal(mode: bigint): string {

@@ -1,12 +1,6 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  openSync,
-  readlinkSync,
-  readSync,
-} from 'node:fs'
+import { type BigIntStats, readlinkSync } from 'node:fs'
 import type { Xattr } from '../../object/header.js'
+import { ContentComparison } from '../content-comparison.js'
 
 /** One side of a comparison of two entries on disk. */
 export type DiskEntry = {
@@ -16,8 +10,6 @@ export type DiskEntry = {
 }
 
 const second = 1_000_000_000n
-const chunkBytes = 256 * 1024
-const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
  * Whether two entries are the same by containerd's rule: type, mode, owner, device,
@@ -44,7 +36,7 @@ export function isSameEntry(
   if (a.size !== b.size || a.mtimeNs !== b.mtimeNs) return false
   if (a.isSymbolicLink()) return readLink(one).equals(readLink(other))
   if (!a.isFile() || a.size === 0n || a.mtimeNs % second !== 0n) return true
-  return sameContents(one.path, other.path)
+  return new ContentComparison().isSame(one.path, other.path)
 }
 
 function readLink({ path }: DiskEntry): Buffer {
@@ -57,35 +49,4 @@ function sameXattrs(one: readonly Xattr[], other: readonly Xattr[]): boolean {
     const pair = other[at]
     return pair !== undefined && pair.key.equals(key) && pair.value.equals(value)
   })
-}
-
-function sameContents(one: Buffer, other: Buffer): boolean {
-  const first = openSync(one, openFlags)
-  try {
-    const last = openSync(other, openFlags)
-    try {
-      const left = Buffer.allocUnsafe(chunkBytes)
-      const right = Buffer.allocUnsafe(chunkBytes)
-      for (;;) {
-        const length = fill(first, left)
-        if (fill(last, right) !== length) return false
-        if (!left.subarray(0, length).equals(right.subarray(0, length))) return false
-        if (length < chunkBytes) return true
-      }
-    } finally {
-      closeSync(last)
-    }
-  } finally {
-    closeSync(first)
-  }
-}
-
-function fill(fd: number, buffer: Buffer): number {
-  let length = 0
-  while (length < buffer.length) {
-    const read = readSync(fd, buffer, length, buffer.length - length, null)
-    if (read === 0) break
-    length += read
-  }
-  return length
 }
