@@ -1,6 +1,6 @@
 import { getSystemErrorMap } from 'node:util'
 import { CommanderError } from 'commander'
-import { type ErrorCode, errorCodes } from '../lib/error-codes.js'
+import { codeOfErrno, type ErrorCode, errorCodes } from '../lib/error-codes.js'
 import { CairnError, type ErrorFacts } from '../lib/errors.js'
 import { BrokenPipeError } from './output.js'
 import type { Settings } from './settings.js'
@@ -57,14 +57,6 @@ const brokenPipeExitCode = 141
 const exitCodeOfErrno: Readonly<Record<string, number>> = {
   ENOENT: errorCodes.ref_not_found.exitCode,
   EADDRINUSE: errorCodes.lock_busy.exitCode,
-}
-
-const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
-  ENOSPC: 'storage_full',
-  EDQUOT: 'storage_full',
-  EACCES: 'access_refused',
-  EPERM: 'access_refused',
-  EROFS: 'access_refused',
 }
 
 type Hint = string | ((facts: ErrorFacts, settings: Settings) => string | undefined)

@@ -70,3 +70,12 @@ export const errorCodes = {
 
 /** A stable error code: part of the public interface, unlike message texts. */
 export type ErrorCode = keyof typeof errorCodes
+
+/** What errors of the system are to a caller, where a code of ours says it. */
+export const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
+  ENOSPC: 'storage_full',
+  EDQUOT: 'storage_full',
+  EACCES: 'access_refused',
+  EPERM: 'access_refused',
+  EROFS: 'access_refused',
+}

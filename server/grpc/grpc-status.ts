@@ -1,5 +1,5 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js'
-import { type ErrorCode, errorCodes } from '../../lib/error-codes.js'
+import { codeOfErrno, errorCodes } from '../../lib/error-codes.js'
 import { CairnError } from '../../lib/errors.js'
 import { errnoOf } from '../../lib/system/errno.js'
 
@@ -20,12 +20,4 @@ export function statusOfError(error: unknown): StatusObject {
   const code = codeOfErrno[errnoOf(error) ?? '']
   if (code === undefined) return { code: status.UNKNOWN, details, metadata }
   return { code: errorCodes[code].grpcStatus, details, metadata }
-}
-
-const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
-  ENOSPC: 'storage_full',
-  EDQUOT: 'storage_full',
-  EACCES: 'access_refused',
-  EPERM: 'access_refused',
-  EROFS: 'access_refused',
 }
