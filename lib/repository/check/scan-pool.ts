@@ -75,12 +75,16 @@ async function* scanInThreads(
 
 class ScanThread {
   readonly #worker: Worker
+  readonly #ended: Promise<void>
 
   constructor(place: ScanPlace) {
     const url = new URL('./scan-worker.js', import.meta.url)
     this.#worker = new Worker(url, {
       workerData: place,
       resourceLimits: { maxYoungGenerationSizeMb: youngMegabytes },
+    })
+    this.#ended = new Promise(resolve => {
+      this.#worker.once('exit', () => resolve())
     })
     // Whoever waits for an answer is told; nobody may be.
     this.#worker.on('error', () => undefined)
@@ -111,7 +115,10 @@ class ScanThread {
     })
   }
 
+  // A thread that is torn down while it loads native code takes the process with it: it
+  // is asked to end.
   async end(): Promise<void> {
-    await this.#worker.terminate()
+    this.#worker.postMessage('end')
+    await this.#ended
   }
 }
