@@ -49,6 +49,7 @@ export const errorCodes = {
   source_unreadable: { httpStatus: 409, grpcStatus: 9, exitCode: 9 },
   invalid_archive: { httpStatus: 422, grpcStatus: 3, exitCode: 5 },
   destination_refused: { httpStatus: 409, grpcStatus: 9, exitCode: 9 },
+  local_changes: { httpStatus: 409, grpcStatus: 9, exitCode: 9 },
   protocol_violation: { httpStatus: 400, grpcStatus: 3, exitCode: 7 },
   connection_lost: { httpStatus: 502, grpcStatus: 14, exitCode: 7 },
   remote_refused: { httpStatus: 502, grpcStatus: 14, exitCode: 7 },

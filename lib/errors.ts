@@ -162,6 +162,11 @@ export class DestinationRefusedError extends CairnError {
   readonly code = 'destination_refused'
 }
 
+/** A folder that was changed since a tree was checked out to it; some of that would be lost. */
+export class LocalChangesError extends CairnError {
+  readonly code = 'local_changes'
+}
+
 /** A peer that broke the protocol. */
 export class ProtocolViolationError extends CairnError {
   readonly code = 'protocol_violation'

@@ -31,6 +31,7 @@ export {
   InvalidTagFileError,
   InvalidTagNameError,
   LimitExceededError,
+  LocalChangesError,
   LockBusyError,
   NativeUnavailableError,
   NotRepresentableError,
@@ -382,10 +383,12 @@ export {
   writeLayer,
 } from './tree/changes/write-layer.js'
 export {
+  type CheckoutMemory,
   type CheckoutOptions,
   type CheckoutProgress,
   type CheckoutReport,
   checkout,
+  updateCheckout,
 } from './tree/checkout/checkout.js'
 export { type TreeRoot } from './tree/checkout/checkout-plan.js'
 export {
@@ -396,6 +399,7 @@ export {
   type OwnerMap,
   parseOwnerMap,
 } from './tree/checkout/owner-map.js'
+export { RecordBook } from './tree/checkout/update/record-book.js'
 export {
   type ComparedPart,
   type CompareOptions,

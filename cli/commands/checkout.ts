@@ -1,9 +1,12 @@
+import { join } from 'node:path'
 import { escapeBytes } from '../../lib/object/escape.js'
 import {
   type CheckoutReport,
   checkout as checkoutTree,
+  updateCheckout,
 } from '../../lib/tree/checkout/checkout.js'
 import { parseOwnerMap } from '../../lib/tree/checkout/owner-map.js'
+import { RecordBook } from '../../lib/tree/checkout/update/record-book.js'
 import { resolveApplication } from '../application-ref.js'
 import type { CommandContext } from '../context.js'
 import { refuseRepositoryAt } from '../destination-apart.js'
@@ -14,6 +17,7 @@ import { counted, formatBytes } from '../text.js'
 
 export type CheckoutFlags = {
   readonly force?: boolean
+  readonly update?: boolean
   readonly mapOwner?: readonly string[]
   readonly touch?: string
   readonly fsync?: boolean
@@ -67,7 +71,13 @@ async function checkoutTo(
   const repository = await context.repository()
   const application = await resolveApplication(repository, ref)
   using progress = context.output.progress(`checking out ${ref}`, 'entry')
-  const report = await checkoutTree(repository.objects, { application, path }, dir, {
+  const run = flags.update === true ? updateCheckout : checkoutTree
+  const report = await run(repository.objects, { application, path }, dir, {
+    memory: {
+      book: new RecordBook(join(repository.cacheFolder, 'checkouts')),
+      manner: JSON.stringify([flags.mapOwner ?? [], flags.touch ?? null]),
+      onProblem: error => context.output.detail(`not remembered: ${String(error)}`),
+    },
     force: flags.force,
     fsync: flags.fsync,
     verifyClones: flags.verify,

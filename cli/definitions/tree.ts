@@ -66,6 +66,10 @@ function defineCheckout(program: Command, start: Start): void {
       collect,
     )
     .option('--touch <seconds>', 'one modification time for everything')
+    .option(
+      '--update',
+      'bring a folder that was checked out before to REF, touching only what differs',
+    )
     .option('--fsync', 'make the result durable before the command ends')
     .option(
       '--no-verify',
@@ -78,6 +82,7 @@ function defineCheckout(program: Command, start: Start): void {
         'cairn checkout app:etc/app /tmp/etc',
         'cairn checkout app /srv/copy --map-owner 0:100000:65536',
         'cairn checkout app /srv/copy --force --touch 0',
+        'cairn checkout --update app /srv/copy',
       ),
     )
     .action((ref: string, dir: string, flags: CheckoutFlags) =>

@@ -39,15 +39,22 @@ export class TreeExtras {
     this.hasHardLinks = links !== undefined
   }
 
-  /** Reads them; undefined for an application that says nothing of its entries. */
+  /**
+   * Reads them; undefined for an application that says nothing of its entries.
+   *
+   * @param counted - entries below each of its directories, where they are counted already
+   */
   static async find(
     tree: TreeReader,
     application: Application,
+    counted?: EntriesBelow,
   ): Promise<TreeExtras | undefined> {
     const { hardLinks, modificationTimes } = application.extension ?? {}
     if (hardLinks === undefined && modificationTimes === undefined) return undefined
     const root = rootEntry(application)
-    const { entriesBelow } = await surveyTree(tree, root.directory, { check: () => {} })
+    const entriesBelow =
+      counted ??
+      (await surveyTree(tree, root.directory, { check: () => {} })).entriesBelow
     const entries = countEntries(root, entriesBelow)
     const times =
       modificationTimes === undefined

@@ -56,6 +56,24 @@ t.test('checkout refuses a filled folder without --force', async t => {
   t.equal(readFileSync(join(filled, 'run'), 'utf8'), '#!/bin/sh\n')
 })
 
+t.test('checkout --update refuses to lose local changes without --force', async t => {
+  const { repo, source, folder } = await storeFolder(t)
+  const copy = join(folder, 'copy')
+  t.equal((await cairn(['checkout', 'app', copy], { repo })).code, 0)
+  writeFileSync(join(source, 'run'), '#!/bin/false\n')
+  t.equal((await cairn(['store', source, '-t', 'app'], { repo })).code, 0)
+  writeFileSync(join(copy, 'run'), 'mine')
+  const update = ['checkout', '--update', 'app', copy]
+  const refused = await cairn(update, { repo })
+  t.equal(refused.code, 9)
+  t.match(refused.stderr, /local changes would be lost: run\n/)
+  t.equal(readFileSync(join(copy, 'run'), 'utf8'), 'mine')
+  const forced = await cairn([...update, '--force'], { repo })
+  t.equal(forced.code, 0, forced.stderr)
+  t.equal(readFileSync(join(copy, 'run'), 'utf8'), '#!/bin/false\n')
+  t.match(await cairnJson(update, { repo }), { files: 0, bytes: 0 })
+})
+
 t.test('checkout writes over no repository, and into none', async t => {
   const { repo, folder } = await storeFolder(t)
   const before = readdirSync(repo, { recursive: true, encoding: 'utf8' }).toSorted()

@@ -31,6 +31,8 @@ export type DestinationState = 'absent' | 'empty' | 'filled' | 'other'
  */
 export class Destination implements Disposable {
   readonly state: DestinationState
+  /** Where it is, without links. */
+  readonly real: string
   readonly #name: string
   readonly #parent: number
   readonly #folder: number | undefined
@@ -38,6 +40,7 @@ export class Destination implements Disposable {
   /** Looks at the place; throws DestinationRefusedError when nothing can be made there. */
   constructor(path: string) {
     const { state, real } = inspect(path)
+    this.real = real
     this.#name = basename(real)
     this.#parent = openFolder(dirname(real), path)
     const isFolder = state === 'empty' || state === 'filled'

@@ -13,6 +13,7 @@ import {
   checkHardLinks,
   checkTimes,
   countEntries,
+  type EntriesBelow,
   ordinalOfPath,
 } from '../entry-ordinals.js'
 import { locate } from '../located-error.js'
@@ -36,6 +37,8 @@ export type CheckoutPlan = {
   readonly bytes: bigint
   /** Ordinal of the first entry. */
   readonly start: number
+  /** Entries below each directory of what is checked out. */
+  readonly below: EntriesBelow
   readonly hardLinks: readonly HardLinkGroup[]
   readonly modificationTimes: Buffer | undefined
 }
@@ -70,7 +73,7 @@ export async function planCheckout(
   }
   const path = () => node.path
   locate(path, () => check(node.entry, node.header))
-  let below: ReadonlyMap<Digest, number> = new Map()
+  let below: EntriesBelow = new Map()
   if (node.entry.kind === 'directory') {
     const survey = { check, signal: options.signal, start: node.path }
     below = (await surveyTree(tree, node.entry.directory, survey)).entriesBelow
@@ -79,7 +82,7 @@ export async function planCheckout(
   checkCount(entries, options.maxEntries)
 
   const bytes = totalBytes(node.entry)
-  const plain = { node, entries, bytes, start: 0, hardLinks, modificationTimes }
+  const plain = { node, entries, bytes, start: 0, below, hardLinks, modificationTimes }
   if (hardLinks.length === 0 && modificationTimes === undefined) return plain
   if (node.path.length > 0) {
     const survey = { check: resolveEntryKind, signal: options.signal }
@@ -95,6 +98,7 @@ export async function planCheckout(
   return {
     ...plain,
     start,
+    below,
     bytes: bytes - repeatedBytes(again, hardLinks, start, entries),
   }
 }

@@ -20,7 +20,8 @@ import {
   type Step,
 } from './ordinary-files.js'
 import { makeSearchable } from './remove-tree.js'
-import { replaceEntry } from './replace-entry.js'
+import { removeEntry, replaceEntry } from './replace-entry.js'
+import type { UpdatePlan } from './update/update-plan.js'
 import type { WalkCursor } from './walk-cursor.js'
 import { WorkFolder } from './work-folder.js'
 import { writingError } from './writing-error.js'
@@ -39,8 +40,16 @@ export type CheckoutWalkTools = {
   readonly work: WorkFolder
   /** Absent where payloads do not lie in files, or the platform lacks calls. */
   readonly ordinary?: OrdinaryFileTools | undefined
+  /** What a folder that was there before lacks; everything unless given. */
+  readonly update?: WalkUpdate | undefined
   readonly onProgress?: ((count: CheckoutCount) => void) | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+/** What has to be done in folders that were there before. */
+export type WalkUpdate = UpdatePlan & {
+  /** How many ordinals an entry takes with all below it. */
+  readonly count: (entry: DirectoryEntry) => number
 }
 
 /**
@@ -52,6 +61,7 @@ export type CheckoutWalkTools = {
 type Frame = {
   readonly state: 'made' | 'merged'
   readonly name: Buffer
+  readonly ordinal: number
   readonly metadata: EntryMetadata | undefined
   readonly directory: Directory
   readonly descent: DirectoryDescent
@@ -79,6 +89,7 @@ export class CheckoutWalk {
   readonly #trail: PathTrail
   readonly #ordinary: OrdinaryFiles | undefined
   readonly #contents: ContentWriter
+  #rootOrdinal = 0
   readonly count: CheckoutCount = { entries: 0, files: 0, bytes: 0 }
 
   /** @param start - path of the tree's root inside the application, for messages */
@@ -115,6 +126,7 @@ export class CheckoutWalk {
     const [step] = await this.#nextSteps([entry], () => this.#trail.here)
     if (step === undefined) throw new Error('a batch of one gave no step')
     this.count.entries++
+    this.#rootOrdinal = step.ordinal
     return step.metadata
   }
 
@@ -127,20 +139,27 @@ export class CheckoutWalk {
     const { tree, work, signal } = this.#tools
     const directory = await tree.directory(link)
     const name = Buffer.alloc(0)
-    const root = { state, name, metadata: undefined, directory, descent, work, index: 0 }
+    const ordinal = this.#rootOrdinal
+    const metadata = undefined
+    const root = { state, name, ordinal, metadata, directory, descent, work, index: 0 }
     const frames: Frame[] = [root]
     try {
+      this.#removeGone(root)
       for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
         signal?.throwIfAborted()
         const entry = frame.directory[frame.index]
         if (entry === undefined) {
           // What is in a folder has to be there before it gets its place.
-          if (frame.madeAt !== undefined) await this.#ordinary?.drain()
+          const isAlone = frame.madeAt !== undefined || frame.ownWork !== undefined
+          if (isAlone) await this.#ordinary?.drain()
           this.#close(frame, frames.at(-2))
           frames.pop()
         } else if (entry.kind === 'directory') {
           frame.index++
-          frames.push(await this.#enter(frame, entry))
+          if (this.#isKept(frame, entry)) continue
+          const inner = await this.#enter(frame, entry)
+          frames.push(inner)
+          this.#removeGone(inner)
         } else await this.#fillNext(frame)
       }
       await this.#ordinary?.drain()
@@ -162,7 +181,9 @@ export class CheckoutWalk {
     // Its metadata is written when the walk leaves it, and still stands in it.
     const [step] = await this.#nextSteps([entry], () => this.#trail.here)
     const directory = await tree.directory(entry.directory)
-    const common = { name: entry.name, metadata: step?.metadata, directory, index: 0 }
+    if (step === undefined) throw new Error('a batch of one gave no step')
+    const { metadata, ordinal } = step
+    const common = { name: entry.name, ordinal, metadata, directory, index: 0 }
     this.#trail.enter(entry.name)
     this.count.entries++
     return this.#writing(
@@ -173,7 +194,7 @@ export class CheckoutWalk {
 
   #open(
     parent: Frame,
-    common: Pick<Frame, 'name' | 'metadata' | 'directory' | 'index'>,
+    common: Pick<Frame, 'name' | 'ordinal' | 'metadata' | 'directory' | 'index'>,
   ): Frame {
     const { descent, work } = parent
     const path = descent.path(common.name)
@@ -197,6 +218,27 @@ export class CheckoutWalk {
     }
     const ownWork = new WorkFolder(descent.fd)
     return { ...common, state: 'merged', descent, work: ownWork, ownWork }
+  }
+
+  // Passes a folder over that has all that it should.
+  #isKept({ state }: Frame, entry: DirectoryEntry): boolean {
+    const { update, cursor } = this.#tools
+    if (update === undefined || state === 'made') return false
+    if (update.isWanted(cursor.ordinal)) return false
+    cursor.skip(update.count(entry))
+    return true
+  }
+
+  #removeGone({ state, ordinal, descent, work }: Frame): void {
+    if (state === 'made') return
+    for (const name of this.#tools.update?.removals.get(ordinal) ?? []) {
+      this.#writing(
+        () => this.#trail.at(name),
+        () => {
+          removeEntry(descent.path(name), work)
+        },
+      )
+    }
   }
 
   #close(frame: Frame, parent: Frame | undefined): void {
@@ -228,7 +270,7 @@ export class CheckoutWalk {
     const entries = nextBatch(frame.directory, frame.index)
     frame.index += entries.length
     const all = await this.#nextSteps(entries, undefined)
-    const steps = await this.#takeOrdinary(frame, all)
+    const steps = await this.#takeOrdinary(frame, this.#withoutKept(frame, all))
     const payloads = await this.#readContents(steps)
     for (const step of steps) {
       const { entry } = step
@@ -245,13 +287,20 @@ export class CheckoutWalk {
     this.#report()
   }
 
+  #withoutKept({ state }: Frame, steps: readonly Step[]): readonly Step[] {
+    const { update } = this.#tools
+    if (update === undefined || state === 'made') return steps
+    return steps.filter(({ ordinal }) => update.isWanted(ordinal))
+  }
+
   // Hands on what can be made without care; returns the rest.
   async #takeOrdinary(frame: Frame, steps: readonly Step[]): Promise<readonly Step[]> {
     const ordinary = this.#ordinary
-    if (ordinary === undefined || frame.state !== 'made') return steps
-    const { descent } = frame
+    if (ordinary === undefined) return steps
+    const { descent, state, work } = frame
     frame.filling ??= {
       fd: descent.fd,
+      work: state === 'made' ? undefined : work,
       path: this.#trail.here,
       pending: 0,
       metadata: undefined,

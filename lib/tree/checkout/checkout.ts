@@ -1,32 +1,18 @@
-import { fsyncSync, mkdirSync, statfsSync } from 'node:fs'
+import { statfsSync } from 'node:fs'
 import {
   DestinationRefusedError,
   NativeUnavailableError,
   StorageFullError,
 } from '../../errors.js'
-import type { DirectoryEntry } from '../../object/directory.js'
 import type { ObjectReader } from '../../store/object-store.js'
-import { DirectoryDescent, hasProcFolder } from '../../system/directory-descent.js'
-import { FileMaker } from '../../system/file-maker.js'
-import { hasNativeCalls } from '../../system/libc.js'
-import { syncFilesystem } from '../../system/sync.js'
+import { hasProcFolder } from '../../system/directory-descent.js'
 import { TreeReader } from '../tree-reader.js'
-import { BatchCrew, workersFor } from './batch-crew.js'
 import { Destination } from './checkout-destination.js'
 import { type CheckoutPlan, planCheckout, type TreeRoot } from './checkout-plan.js'
-import { type CheckoutCount, CheckoutWalk } from './checkout-walk.js'
-import { EntryMaker } from './entry-maker.js'
-import { AttributePlanner } from './file-attributes.js'
-import { type LeftOut, LeftOutList } from './left-out.js'
-import { LinkStash } from './link-stash.js'
-import { MetadataWriter } from './metadata-writer.js'
-import type { OrdinaryFileTools } from './ordinary-files.js'
+import { CheckoutRun } from './checkout-run.js'
+import type { LeftOut } from './left-out.js'
 import type { OwnerMap } from './owner-map.js'
-import { makeSearchable } from './remove-tree.js'
-import { replaceEntry } from './replace-entry.js'
-import { WalkCursor } from './walk-cursor.js'
-import { WorkFolder } from './work-folder.js'
-import { writingError } from './writing-error.js'
+import type { RecordBook } from './update/record-book.js'
 
 /** How a tree is checked out. */
 export type CheckoutOptions = {
@@ -43,6 +29,8 @@ export type CheckoutOptions = {
    * verified as copied ones are; true unless given.
    */
   readonly verifyClones?: boolean | undefined
+  /** Remembers the folder, so that it can be updated. */
+  readonly memory?: CheckoutMemory | undefined
   /** Threads beside the caller's that make files; as many as are worth it unless given. */
   readonly workers?: number | undefined
   /**
@@ -54,6 +42,15 @@ export type CheckoutOptions = {
   readonly maxEntries?: number | undefined
   readonly onProgress?: ((progress: CheckoutProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+/** What remembers checkouts. */
+export type CheckoutMemory = {
+  readonly book: RecordBook
+  /** What names the owner map and the one time, if any: updates need the same. */
+  readonly manner: string
+  /** Told when a finished checkout could not be remembered. */
+  readonly onProblem: (error: unknown) => void
 }
 
 /** How far a checkout is. */
@@ -77,8 +74,6 @@ export type CheckoutReport = {
 }
 
 const defaultMaxEntries = 100_000_000
-// Larger files are copied with progress, and can be stopped.
-const maxBytes = 64 * 1024 * 1024
 
 /**
  * Makes a stored tree, or the part at a path inside it, a filesystem tree again.
@@ -98,165 +93,67 @@ export async function checkout(
   destination: string,
   options: CheckoutOptions = {},
 ): Promise<CheckoutReport> {
-  if (!hasProcFolder()) {
-    throw new NativeUnavailableError(
-      'checkout needs the proc filesystem, and it is not mounted at /proc',
-      { call: 'openat' },
-    )
-  }
-  using target = new Destination(destination)
-  const { maxEntries = defaultMaxEntries, ownerMap, signal, force = false } = options
+  using target = openDestination(destination)
+  const { force = false } = options
   const merges = target.state === 'filled' || target.state === 'other'
   if (merges && !force) throw notEmpty(destination, target.state)
 
-  const tree = new TreeReader(reader, { strictness: 'strict' })
-  const plan = await planCheckout(tree, root, { maxEntries, ownerMap, signal })
+  const { tree, plan } = await readPlan(reader, root, options)
   const isFolder = plan.node.entry.kind === 'directory'
   if (target.state === 'other' ? isFolder : target.exists && !isFolder) {
     throw wrongKind(destination, isFolder)
   }
   if (!merges && options.checkSpace !== false) checkSpace(plan, target)
   const run = new CheckoutRun(tree, plan, options)
-  try {
+  return await run.finish(async () => {
     if (!isFolder) await run.makeEntry(target)
     else if (merges) await run.merge(target)
     else await run.build(target)
-  } catch (error) {
-    throw writingError(error, () => plan.node.path)
-  }
-  return run.report()
+  })
 }
 
-class CheckoutRun {
-  readonly #tree: TreeReader
-  readonly #plan: CheckoutPlan
-  readonly #options: CheckoutOptions
-  readonly #leftOut = new LeftOutList()
-  readonly #metadata: MetadataWriter
-  #count: CheckoutCount = { entries: 0, files: 0, bytes: 0 }
+/**
+ * Brings a folder that a tree was checked out to before to another tree, touching only
+ * what differs; the result is as a fresh checkout would be.
+ *
+ * What is in the folder and in neither tree stays, and so does, without `force`, what was
+ * changed locally and is the same in both trees. Without a record of the folder, what is
+ * there is compared with the tree by content. Entries are replaced one by one: after a
+ * failure some are new and the others old, and a repetition finishes it.
+ *
+ * Throws LocalChangesError, before anything is changed, when local changes would be lost,
+ * unless `force` is given; otherwise as checkout does.
+ */
+export async function updateCheckout(
+  reader: ObjectReader,
+  root: TreeRoot,
+  destination: string,
+  options: CheckoutOptions = {},
+): Promise<CheckoutReport> {
+  using target = openDestination(destination)
+  if (!target.exists) throw nothingToUpdate(destination)
+  const { tree, plan } = await readPlan(reader, root, options)
+  if (plan.node.entry.kind !== 'directory') throw wrongKind(destination, false)
+  const run = new CheckoutRun(tree, plan, options)
+  return await run.finish(async () => run.update(target))
+}
 
-  constructor(tree: TreeReader, plan: CheckoutPlan, options: CheckoutOptions) {
-    this.#tree = tree
-    this.#plan = plan
-    this.#options = options
-    this.#metadata = new MetadataWriter(this.#leftOut, options.ownerMap)
-  }
+function openDestination(path: string): Destination {
+  if (hasProcFolder()) return new Destination(path)
+  throw new NativeUnavailableError(
+    'checkout needs the proc filesystem, and it is not mounted at /proc',
+    { call: 'openat' },
+  )
+}
 
-  /** Makes the whole tree aside, then gives it its place. */
-  async build(target: Destination): Promise<void> {
-    const beside = target.findWorkFolderBeside()
-    using work = beside ?? new WorkFolder(target.folder)
-    const entry = this.#rootFolder()
-    const path = work.newPath()
-    mkdirSync(path, { mode: 0o700 })
-    await using makers = this.#startMakers()
-    const walk = this.#startWalk(work, makers.tools)
-    const metadata = await walk.root(entry)
-    {
-      using descent = new DirectoryDescent(path)
-      await walk.fill(entry.directory, descent, 'made')
-      if (beside !== undefined) this.#metadata.finish(descent.fd, metadata)
-      await this.#syncAll(descent.fd)
-    }
-    if (beside === undefined || !target.take(path)) {
-      target.fill(path)
-      work[Symbol.dispose]()
-      this.#metadata.finishExisting(target.folder, metadata)
-    }
-    if (this.#options.fsync === true) target.sync()
-  }
-
-  /** Brings a tree into a folder that has entries. */
-  async merge(target: Destination): Promise<void> {
-    makeSearchable(Buffer.from(`/proc/self/fd/${target.folder}/.`))
-    using work = new WorkFolder(target.folder)
-    await using makers = this.#startMakers()
-    const walk = this.#startWalk(work, makers.tools)
-    const entry = this.#rootFolder()
-    const metadata = await walk.root(entry)
-    using descent = new DirectoryDescent(`/proc/self/fd/${target.folder}`)
-    await walk.fill(entry.directory, descent, 'merged')
-    work[Symbol.dispose]()
-    this.#metadata.finishExisting(target.folder, metadata)
-    await this.#syncAll(target.folder)
-  }
-
-  /** Makes the one entry that the tree is. */
-  async makeEntry(target: Destination): Promise<void> {
-    const work = target.findWorkFolderBeside()
-    if (work === undefined) throw new Error('a place for a file has no folder around it')
-    using _ = work
-    const walk = this.#startWalk(work)
-    const path = work.newPath()
-    if (!(await walk.makeEntry(path, this.#plan.node.entry))) return
-    await this.#syncAll(work.fd)
-    replaceEntry(path, target.path, work)
-    if (this.#options.fsync === true) target.sync()
-  }
-
-  report(): CheckoutReport {
-    return { ...this.#count, leftOut: this.#leftOut.finish() }
-  }
-
-  #rootFolder(): DirectoryEntry & { readonly kind: 'directory' } {
-    const { entry } = this.#plan.node
-    if (entry.kind !== 'directory') throw new Error('the tree is no folder')
-    return entry
-  }
-
-  // What makes ordinary files, where the store and the platform allow it.
-  #startMakers(): { tools: OrdinaryFileTools | undefined } & AsyncDisposable {
-    const locator = this.#tree.objects.locator?.()
-    const maker = FileMaker.find()
-    if (locator === undefined || maker === undefined) {
-      locator?.[Symbol.dispose]()
-      return { tools: undefined, [Symbol.asyncDispose]: async () => {} }
-    }
-    const { verifyClones = true, workers = workersFor(this.#plan.entries) } =
-      this.#options
-    const crew = new BatchCrew(maker, workers, { verifyClones })
-    const planner = new AttributePlanner(this.#options.ownerMap)
-    const metadata = this.#metadata
-    return {
-      tools: { locator, planner, metadata, crew, maxBytes, verifyClones },
-      async [Symbol.asyncDispose]() {
-        await crew[Symbol.asyncDispose]()
-        locator[Symbol.dispose]()
-      },
-    }
-  }
-
-  #startWalk(work: WorkFolder, ordinary?: OrdinaryFileTools): CheckoutWalk {
-    const { node, start, entries, bytes, hardLinks, modificationTimes } = this.#plan
-    const { touchSeconds, fsync, onProgress, signal } = this.#options
-    const touch =
-      touchSeconds === undefined ? undefined : { seconds: touchSeconds, nanoseconds: 0 }
-    const syncFiles = fsync === true && !hasNativeCalls()
-    const walk = new CheckoutWalk(
-      {
-        tree: this.#tree,
-        metadata: this.#metadata,
-        maker: new EntryMaker(this.#metadata, this.#leftOut, { syncFiles }),
-        leftOut: this.#leftOut,
-        stash: new LinkStash(work, hardLinks, { start, end: start + entries }),
-        cursor: new WalkCursor(start, modificationTimes, touch),
-        work,
-        ordinary,
-        onProgress: count =>
-          onProgress?.({ ...count, totalEntries: entries, totalBytes: bytes }),
-        signal,
-      },
-      node.path,
-    )
-    this.#count = walk.count
-    return walk
-  }
-
-  async #syncAll(fd: number): Promise<void> {
-    if (this.#options.fsync !== true) return
-    if (hasNativeCalls()) await syncFilesystem(fd)
-    else fsyncSync(fd)
-  }
+async function readPlan(
+  reader: ObjectReader,
+  root: TreeRoot,
+  options: CheckoutOptions,
+): Promise<{ tree: TreeReader; plan: CheckoutPlan }> {
+  const { maxEntries = defaultMaxEntries, ownerMap, signal } = options
+  const tree = new TreeReader(reader, { strictness: 'strict' })
+  return { tree, plan: await planCheckout(tree, root, { maxEntries, ownerMap, signal }) }
 }
 
 function checkSpace(plan: CheckoutPlan, target: Destination): void {
@@ -283,6 +180,13 @@ function notEmpty(path: string, state: string): DestinationRefusedError {
   return new DestinationRefusedError(
     `cannot check out to ${JSON.stringify(path)}: expected nothing or an empty folder, found ${found}`,
     { path, found },
+  )
+}
+
+function nothingToUpdate(path: string): DestinationRefusedError {
+  return new DestinationRefusedError(
+    `cannot update ${JSON.stringify(path)}: expected a folder, found none`,
+    { path },
   )
 }
 

@@ -2,10 +2,14 @@ import { closeSync } from 'node:fs'
 import type { DirectoryEntry } from '../../object/directory.js'
 import type { PayloadLocator } from '../../store/object-store.js'
 import { joinPath } from '../../system/directory-descent.js'
+import { locatedError } from '../located-error.js'
 import type { BatchCrew } from './batch-crew.js'
 import type { AttributePlanner } from './file-attributes.js'
 import { BatchBuilder, isPlainTime } from './file-batch.js'
 import type { EntryMetadata, MetadataWriter } from './metadata-writer.js'
+import { replaceEntry } from './replace-entry.js'
+import type { WorkFolder } from './work-folder.js'
+import { writingError } from './writing-error.js'
 
 /** An entry of the walk that is to be made. */
 export type Step = {
@@ -14,9 +18,11 @@ export type Step = {
   readonly metadata: EntryMetadata
 }
 
-/** A folder that was made and gets files. */
+/** A folder that gets files. */
 export type FillingFolder = {
   readonly fd: number
+  /** Where its files are made, to be moved into it: set for one that was there before. */
+  readonly work: WorkFolder | undefined
   /** Its path inside the tree. */
   readonly path: Buffer
   /** Files that are still to be made in it. */
@@ -37,7 +43,12 @@ const batchBytes = 4 * 1024 * 1024
 // Folders stay open until their files are made.
 const batchFolders = 64
 
-type Waiting = { readonly step: Step; readonly folder: FillingFolder }
+type Waiting = {
+  readonly step: Step
+  readonly folder: FillingFolder
+  /** Where it is made. */
+  readonly path: Buffer
+}
 
 /** What makes ordinary files. */
 export type OrdinaryFileTools = {
@@ -79,18 +90,12 @@ export class OrdinaryFiles {
     if (attributes === undefined) return false
     const place = locator.find(entry.file.digest)
     if (place?.type !== 'file' || place.size !== entry.file.size) return false
-    const { fd } = folder
-    const { name, file } = entry
+    const { digest } = entry.file
+    const name = folder.work?.newName() ?? entry.name
+    const fd = folder.work?.fd ?? folder.fd
     const { time } = metadata
-    this.#builder.add({
-      folder: fd,
-      name,
-      digest: file.digest,
-      place,
-      attributes,
-      time,
-    })
-    this.#waiting.push({ step, folder })
+    this.#builder.add({ folder: fd, name, digest, place, attributes, time })
+    this.#waiting.push({ step, folder, path: pathIn(fd, name) })
     this.#folders.add(folder)
     folder.pending++
     return true
@@ -140,34 +145,58 @@ export class OrdinaryFiles {
     try {
       const failed = new Set(await failing)
       let bytes = 0
-      for (const [at, { step }] of waiting.entries()) {
-        if (failed.has(at) || step.entry.kind !== 'regular') continue
-        bytes += step.entry.file.size
+      for (const [at, one] of waiting.entries()) {
+        if (failed.has(at) || one.step.entry.kind !== 'regular') continue
+        this.#move(one)
+        bytes += one.step.entry.file.size
       }
       this.#listener.made(waiting.length - failed.size, bytes)
       for (const at of failed) {
         const one = waiting[at]
-        if (one !== undefined) await this.#redo(one)
+        if (one === undefined) continue
+        await this.#redo(one)
+        this.#move(one)
       }
     } finally {
       for (const { folder } of waiting) this.#count(folder)
     }
   }
 
-  async #redo({ step, folder }: Waiting): Promise<void> {
-    const { name } = step.entry
-    const at = Buffer.concat([Buffer.from(`/proc/self/fd/${folder.fd}/`), name])
-    const path = () => (folder.path.length === 0 ? name : joinPath(folder.path, name))
-    await this.#listener.redo(at, { ...step, metadata: { ...step.metadata, path } })
+  async #redo({ step, folder, path }: Waiting): Promise<void> {
+    const shown = () => pathInside(folder, step)
+    await this.#listener.redo(path, {
+      ...step,
+      metadata: { ...step.metadata, path: shown },
+    })
+  }
+
+  #move({ step, folder, path }: Waiting): void {
+    if (folder.work === undefined) return
+    try {
+      replaceEntry(path, pathIn(folder.fd, step.entry.name), folder.work)
+    } catch (error) {
+      const shown = () => pathInside(folder, step)
+      throw locatedError(writingError(error, shown), shown)
+    }
   }
 
   #count(folder: FillingFolder): void {
     folder.pending--
     if (folder.pending > 0 || folder.metadata === undefined) return
     try {
-      this.#tools.metadata.finish(folder.fd, folder.metadata)
+      const { metadata } = this.#tools
+      if (folder.work === undefined) metadata.finish(folder.fd, folder.metadata)
+      else metadata.finishExisting(folder.fd, folder.metadata)
     } finally {
       closeSync(folder.fd)
     }
   }
+}
+
+function pathIn(folder: number, name: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name])
+}
+
+function pathInside({ path }: FillingFolder, { entry: { name } }: Step): Buffer {
+  return path.length === 0 ? name : joinPath(path, name)
 }

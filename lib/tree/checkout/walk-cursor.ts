@@ -32,6 +32,16 @@ export class WalkCursor {
     for (let before = 0; before < start; before++) this.#decoder.next()
   }
 
+  /** The ordinal of the entry that comes next. */
+  get ordinal(): number {
+    return this.#ordinal
+  }
+
+  /** Passes entries over. */
+  skip(count: number): void {
+    for (let passed = 0; passed < count; passed++) this.next()
+  }
+
   next(): WalkStep {
     return {
       ordinal: this.#ordinal++,

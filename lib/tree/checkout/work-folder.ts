@@ -108,6 +108,11 @@ export class WorkFolder implements Disposable {
     return Buffer.from(`/proc/self/fd/${this.#fd}/${name}`)
   }
 
+  /** A name in it that was never used. */
+  newName(): Buffer {
+    return Buffer.from(String(this.#count++))
+  }
+
   /** A path for system calls on a name in it that was never used. */
   newPath(): Buffer {
     return this.path(String(this.#count++))
