@@ -119,8 +119,16 @@ export class PackWriter {
   add(digest: Digest, type: ObjectType, size: number, coded: CodedPayload): void {
     const { codec, bytes } = coded
     const storedSize = bytes.length
-    this.#makeRoom(storedSize)
     const crc = codec === 'raw' ? 0 : crc32(bytes)
+    // It would stand alone in its segment: no need to gather it.
+    if (storedSize > segmentBytes) {
+      if (this.has(digest)) return
+      const large = this.startLarge(type, size, digest, { codec, storedSize })
+      large.write(bytes, 0)
+      large.finish(digest, crc)
+      return
+    }
+    this.#makeRoom(storedSize)
     const record = { type, codec, size, storedSize, crc }
     this.#partFor(record).fill(bytes)
     this.#keep(digest, record)

@@ -22,30 +22,34 @@ export type PendingContent =
       readonly header: Slot
     }
 
+type WaitingEntry = { readonly name: Buffer; readonly content: PendingContent }
+
 /** A directory whose entries are known, or becoming so. */
 export class PendingDirectory {
   readonly folder: SourceFolder
   readonly slot: DirectorySlot = { link: undefined, totals: undefined }
-  readonly #waiting: { readonly name: Buffer; readonly content: PendingContent }[] = []
-  readonly #entries: DirectoryEntry[] = []
+  /** Entries whose objects may still wait, and in their place what has become of them. */
+  readonly #entries: (WaitingEntry | DirectoryEntry)[] = []
+  #known = 0
 
   constructor(folder: SourceFolder) {
     this.folder = folder
   }
 
   add(name: Buffer, content: PendingContent): void {
-    this.#waiting.push({ name, content })
+    this.#entries.push({ name, content })
   }
 
   /** The directory, once every object that its entries name is stored; else undefined. */
   findDirectory(): Directory | undefined {
-    while (this.#entries.length < this.#waiting.length) {
-      const next = this.#waiting[this.#entries.length]
-      const entry = next && findEntry(next.name, next.content)
+    for (; this.#known < this.#entries.length; this.#known++) {
+      const next = this.#entries[this.#known]
+      if (next === undefined || 'kind' in next) continue
+      const entry = findEntry(next.name, next.content)
       if (entry === undefined) return undefined
-      this.#entries.push(entry)
+      this.#entries[this.#known] = entry
     }
-    return this.#entries
+    return this.#entries.filter(entry => 'kind' in entry)
   }
 }
 

@@ -1,23 +1,31 @@
 import { readdirSync } from 'node:fs'
+import { type FolderEntry, readFolder } from '../../system/read-folder.js'
 
 /** A name in a folder, and what it named when the folder was listed. */
-export type SourceName = {
-  readonly name: Buffer
-  readonly kind: 'directory' | 'regular' | 'other'
+export type SourceName = FolderEntry
+
+/**
+ * Lists a folder in stored order: folders first, then all others, each by name bytes.
+ *
+ * @param fd - the folder, open and not read from
+ */
+export function readNames(path: Buffer, fd: number): readonly SourceName[] {
+  const entries = readFolder(fd) ?? listByPath(path)
+  return entries.toSorted(compareNames)
 }
 
-/** Lists a folder in stored order: folders first, then all others, each by name bytes. */
-export function readNames(path: Buffer): readonly SourceName[] {
-  const folders: SourceName[] = []
-  const others: SourceName[] = []
-  for (const entry of readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) {
-    const { name } = entry
-    if (entry.isDirectory()) folders.push({ name, kind: 'directory' })
-    else others.push({ name, kind: entry.isFile() ? 'regular' : 'other' })
-  }
-  return [...folders.toSorted(compareNames), ...others.toSorted(compareNames)]
+function listByPath(path: Buffer): FolderEntry[] {
+  const entries = readdirSync(path, { withFileTypes: true, encoding: 'buffer' })
+  return entries.map(entry => {
+    if (entry.isDirectory()) return { name: entry.name, kind: 'directory' }
+    return { name: entry.name, kind: entry.isFile() ? 'regular' : 'other' }
+  })
 }
 
 function compareNames(one: SourceName, other: SourceName): number {
-  return Buffer.compare(one.name, other.name)
+  return rankOf(one) - rankOf(other) || Buffer.compare(one.name, other.name)
+}
+
+function rankOf({ kind }: SourceName): number {
+  return kind === 'directory' ? 0 : 1
 }

@@ -192,7 +192,7 @@ class TreeScan implements Disposable {
     const lookAtIt = () => callAt(place, () => fstatSync(fd, { bigint: true }))
     const moment = retryWhileChanging(() => this.#reader.see(place, lookAtIt, fd))
     this.#reader.enterFolder(fd)
-    const names = callAt(place, () => readNames(place.path))
+    const names = callAt(place, () => readNames(place.path, fd))
     const directory = new PendingDirectory(folder)
     return { moment, level: { folder, directory, names, next: 0 } }
   }
