@@ -1,4 +1,5 @@
 import type { Repository } from '../lib/repository/repository.js'
+import type { CredentialStore } from './credential-store.js'
 import type { Output } from './output.js'
 import type { Settings } from './settings.js'
 
@@ -10,6 +11,12 @@ export type CommandContext = {
   readonly signal: AbortSignal
   /** How this program is started again: for quickstart's steps. */
   readonly self: { readonly command: string; readonly arguments: readonly string[] }
+  /** What this user shows to servers. */
+  credentials(): Promise<CredentialStore>
+  /** Reads one line that must not show. */
+  readSecret(what: string): Promise<string>
+  /** Does something each time a SIGHUP comes, which without this ends the run. */
+  onHangup(action: () => void): void
   /** Who runs it, for logs of tags. */
   who(): string
   /** Opens the repository of the settings; the user's own is made on first use. */

@@ -71,6 +71,8 @@ const hints: Partial<Record<ErrorCode, Hint>> = {
   ref_not_found: ({ ref }) => hintOfRef(String(ref)),
   path_not_found: ({ found }) =>
     found === 'symlink' ? 'links are not followed' : undefined,
+  remote_refused: ({ status, url }) =>
+    status === 401 ? hintOfLogin(String(url)) : undefined,
   remote_not_found: 'see the remotes with: cairn remote list',
   tag_protected: 'see what is protected with: cairn tag protected',
   ambiguous_ref: 'give more digits of the digest',
@@ -190,6 +192,11 @@ function describeUnexpected(error: unknown): Failure {
 function findHint({ code, facts }: CairnError, settings: Settings): string | undefined {
   const hint = hints[code]
   return typeof hint === 'function' ? hint(facts, settings) : hint
+}
+
+// Without the query, by which version 1 chooses a service.
+function hintOfLogin(url: string): string {
+  return `log in with: cairn login ${shellWord(url.replace(/\?.*$/, ''))}`
 }
 
 function hintOfRef(ref: string): string {

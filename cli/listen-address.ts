@@ -19,6 +19,11 @@ export function parseListenAddress(text: string): ListenAddress {
 }
 
 /** The base URL of a server that listens there. */
-export function formatListenUrl({ host, port }: ListenAddress): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+export function formatListenUrl({
+  host,
+  port,
+  secure = false,
+}: ListenAddress & { readonly secure?: boolean }): string {
+  const scheme = secure ? 'https' : 'http'
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -34,6 +34,15 @@ function contextOf(flags: GlobalFlags, opened: Repository[]): CommandContext {
     output,
     signal: interrupted.signal,
     self: { command: process.execPath, arguments: [fileURLToPath(import.meta.url)] },
+    credentials: async () => {
+      const { CredentialStore } = await import('./credential-store.js')
+      return new CredentialStore(settings.credentialsPath)
+    },
+    readSecret: async what => {
+      const { readSecret } = await import('./read-secret.js')
+      return readSecret(process.stdin, text => void process.stderr.write(text), what)
+    },
+    onHangup: action => void process.on('SIGHUP', action),
     who: describeUser,
     async repository() {
       const repository = await openRepositoryOf(settings, output)

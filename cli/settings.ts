@@ -18,6 +18,10 @@ export type Settings = {
   readonly repositoryFolder: string
   /** Who named the repository. By default it is the user's own, made on first use. */
   readonly repositoryFrom: 'flag' | 'environment' | 'default'
+  /** Where this user's credentials are kept. */
+  readonly credentialsPath: string
+  /** Shown to the remote that a command speaks with, before what is kept. */
+  readonly token: string | undefined
   readonly json: boolean
   readonly quiet: boolean
   readonly verbose: boolean
@@ -40,6 +44,8 @@ export function resolveSettings(
         : inherited !== undefined
           ? 'environment'
           : 'default',
+    credentialsPath: join(configFolder(environment, home), 'credentials.json'),
+    token: nonEmpty(environment['CAIRN_TOKEN']),
     json: flags.json ?? false,
     quiet: flags.quiet ?? false,
     verbose: flags.verbose ?? false,
@@ -52,6 +58,12 @@ function defaultRepositoryFolder(environment: Environment, home: string): string
   // The XDG base directory specification: a relative path is invalid and ignored.
   if (dataHome !== undefined && isAbsolute(dataHome)) return join(dataHome, 'cairn')
   return join(home, '.local', 'share', 'cairn')
+}
+
+function configFolder(environment: Environment, home: string): string {
+  const configHome = nonEmpty(environment['XDG_CONFIG_HOME'])
+  if (configHome !== undefined && isAbsolute(configHome)) return join(configHome, 'cairn')
+  return join(home, '.config', 'cairn')
 }
 
 function nonEmpty(value: string | undefined): string | undefined {

@@ -5,10 +5,12 @@ import type { Repository } from '../lib/repository/repository.js'
 import { isErrno } from '../lib/system/errno.js'
 import { SharedRun } from './shared-run.js'
 
-/** What a push adds to a repository. */
-export type AddedBytes = {
+/** What a push adds to a repository; disposing takes it back, unless it is kept. */
+export type AddedBytes = Disposable & {
   /** Notes bytes that came; throws QuotaExceededError. */
   readonly add: (bytes: number) => void
+  /** Says that the push was whole. */
+  readonly keep: () => void
 }
 
 type Known = {
@@ -16,6 +18,12 @@ type Known = {
   readonly measured: number
   /** What came since, by pushes that may have ended. */
   added: number
+}
+
+const unbounded: AddedBytes = {
+  add: () => undefined,
+  keep: () => undefined,
+  [Symbol.dispose]: () => undefined,
 }
 
 // Pushes are counted as they come, plain; what they took on disk shows the next measure.
@@ -36,12 +44,18 @@ export class StoredBytes {
    * QuotaExceededError when it does already.
    */
   async begin(repository: Repository, quota: number | undefined): Promise<AddedBytes> {
-    if (quota === undefined) return { add: () => undefined }
+    if (quota === undefined) return unbounded
     const { root } = repository
     const known = await this.#measure(root)
-    const check = (more: number): void => {
+    let own = 0
+    const change = (more: number): Known => {
       const now = this.#known.get(root) ?? known
-      now.added += more
+      own += more
+      now.added = Math.max(0, now.added + more)
+      return now
+    }
+    const check = (more: number): void => {
+      const now = change(more)
       const found = now.bytes + now.added
       if (more > 0 ? found <= quota : found < quota) return
       throw new QuotaExceededError(
@@ -50,7 +64,13 @@ export class StoredBytes {
       )
     }
     check(0)
-    return { add: check }
+    return {
+      add: check,
+      keep: () => {
+        own = 0
+      },
+      [Symbol.dispose]: () => void change(-own),
+    }
   }
 
   async #measure(root: string): Promise<Known> {

@@ -70,7 +70,7 @@ async function receive(
 ): Promise<void> {
   const { receive: limits, repositoryBytes } = context.limits()
   const repositoryPath = path.join('/')
-  const added = await context.stored.begin(repository, repositoryBytes)
+  using added = await context.stored.begin(repository, repositoryBytes)
   const origin = {
     who: principal.name,
     address: log.peer,
@@ -97,6 +97,7 @@ async function receive(
     onTagged: recordMove,
     signal,
   })
+  added.keep()
   log.add({ objects, bytes, skipped })
   await context.audit.record({
     ...origin,

@@ -32,7 +32,17 @@ export async function openRemote(
   const url = remote.includes(':')
     ? parseRemoteUrl(remote)
     : (await (await context.repository()).remotes.get(remote)).url
-  return new RemoteObjectStore(url)
+  const authorization = await findAuthorization(context, url)
+  return new RemoteObjectStore(url, authorization === undefined ? {} : { authorization })
+}
+
+async function findAuthorization(
+  context: CommandContext,
+  url: URL,
+): Promise<string | undefined> {
+  const { token } = context.settings
+  if (token !== undefined) return `Bearer ${token}`
+  return (await context.credentials()).find(url)
 }
 
 /** Runs a transfer while its progress is shown, and prints what it did. */

@@ -41,7 +41,7 @@ export function principalOf(
 }
 
 /** Parses the name of an action; throws InvalidArgumentError. */
-function parseAction(text: string): Action {
+export function parseAction(text: string): Action {
   const action = actions.find(known => known === text)
   if (action !== undefined) return action
   const shown = JSON.stringify(text.slice(0, 100))
