@@ -4,7 +4,7 @@ import type { CommandContext } from '../context.js'
 
 export type LoginFlags = { readonly user?: string }
 
-const maxSecretBytes = 4096
+const maxSecretLength = 2048
 
 /** `cairn login URL` */
 export async function login(
@@ -13,16 +13,10 @@ export async function login(
   { user }: LoginFlags,
 ): Promise<void> {
   const url = parseRemoteUrl(address)
-  const secret = await context.readSecret(user === undefined ? 'token' : 'password')
-  if (secret === '' || secret.length > maxSecretBytes || /\s/.test(secret)) {
-    throw new InvalidArgumentError(
-      'expected a token or password on standard input, in one line without blanks',
-    )
-  }
   const authorization =
     user === undefined
-      ? `Bearer ${secret}`
-      : `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}`
+      ? bearer(await context.readSecret('token'))
+      : basic(user, await context.readSecret('password'))
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
     context.output.warn(`${url.host} gets it over a connection that others can read`)
   }
@@ -32,6 +26,27 @@ export async function login(
   await context.output.result({ url: url.href, path: credentials.path }, '')
 }
 
+function bearer(token: string): string {
+  if (/^[\w.~+/=-]+$/.test(token) && token.length <= maxSecretLength) {
+    return `Bearer ${token}`
+  }
+  throw new InvalidArgumentError(
+    'expected a token on standard input, in one line without blanks',
+  )
+}
+
+function basic(user: string, password: string): string {
+  if (!/^[^:\p{Cc}]{1,128}$/u.test(user)) {
+    throw new InvalidArgumentError('invalid --user: expected a name without a colon', {
+      found: user,
+    })
+  }
+  if (password === '' || password.length > maxSecretLength) {
+    throw new InvalidArgumentError('expected a password on standard input, in one line')
+  }
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+}
+
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || host.startsWith('127.')
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d+){3}$/.test(host)
 }

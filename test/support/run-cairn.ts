@@ -92,6 +92,8 @@ export function startCairn(
       ...process.env,
       HOME: home,
       XDG_DATA_HOME: undefined,
+      XDG_CONFIG_HOME: undefined,
+      CAIRN_TOKEN: undefined,
       CAIRN_REPO: repo,
       ...env,
     },
