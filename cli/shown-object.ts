@@ -2,11 +2,11 @@ import { type Application } from '../lib/object/application.js'
 import type { ApplicationConfig } from '../lib/object/application-config.js'
 import type { Descriptor } from '../lib/object/descriptor.js'
 import { splitDevice } from '../lib/object/device-number.js'
-import type { Directory } from '../lib/object/directory.js'
+import type { DirectoryView } from '../lib/object/directory-view.js'
 import { escapeBytes } from '../lib/object/escape.js'
 import { type Header, kindOfHeader } from '../lib/object/header.js'
 import type { ObjectReader } from '../lib/store/object-store.js'
-import { getApplication, getDirectory, getHeader } from '../lib/store/typed-object.js'
+import { getApplication, getHeader, viewDirectory } from '../lib/store/typed-object.js'
 import type { JsonValue } from './json.js'
 import { formatMode, formatPermissions } from './mode-text.js'
 import { counted } from './text.js'
@@ -27,7 +27,7 @@ export async function showContent(
     case 'application':
       return showApplication(reader, await getApplication(reader, digest))
     case 'directory':
-      return showDirectory(await getDirectory(reader, digest))
+      return showDirectory(await viewDirectory(reader, digest))
     case 'header':
       return showHeader(await getHeader(reader, digest))
     case 'file':
@@ -98,7 +98,7 @@ function formatSecond(seconds: bigint): string {
   return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString()
 }
 
-function showDirectory(directory: Directory): Shown {
+function showDirectory(directory: DirectoryView): Shown {
   const counts = new Map<string, number>()
   for (const { kind } of directory) counts.set(kind, (counts.get(kind) ?? 0) + 1)
   const kinds = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ')

@@ -7,8 +7,7 @@ import { isInner } from './closure-reader.js'
 /** An object whose children are being walked; without a reference: the roots. */
 type Frame = {
   readonly reference?: Reference
-  readonly below: readonly Reference[]
-  next: number
+  readonly below: Iterator<Descriptor>
 }
 
 /** Walks depth first and gives each object when it is left. */
@@ -22,19 +21,28 @@ export class ChildrenFirstWalk {
   }
 
   async *run(roots: readonly Descriptor[]): AsyncGenerator<readonly Reference[]> {
-    this.#path.push({ below: referencesFrom(undefined, roots), next: 0 })
+    this.#path.push({ below: roots[Symbol.iterator]() })
     for (let frame = this.#path.at(-1); frame; frame = this.#path.at(-1)) {
-      const reference = frame.below[frame.next++]
-      if (reference === undefined) {
+      const next = frame.below.next()
+      if (next.done === true) {
         this.#path.pop()
         if (frame.reference !== undefined) this.#done.push(frame.reference)
-      } else if (this.#frontier.meets(reference)) {
-        if (isInner(reference.descriptor)) await this.#descend(reference)
-        else this.#done.push(reference)
+      } else {
+        const descent = this.#meet(next.value, frame.reference?.descriptor.digest)
+        // Files and headers, by far the most, cost no promise.
+        if (descent !== undefined) await descent
       }
       if (this.#done.length >= batchObjects) yield await this.#takeDone()
     }
     yield await this.#takeDone()
+  }
+
+  #meet(descriptor: Descriptor, parent: Digest | undefined): Promise<void> | undefined {
+    const reference = { descriptor, parent }
+    if (!this.#frontier.meets(reference)) return undefined
+    if (isInner(descriptor)) return this.#descend(reference)
+    this.#done.push(reference)
+    return undefined
   }
 
   async #descend(reference: Reference): Promise<void> {
@@ -43,8 +51,7 @@ export class ChildrenFirstWalk {
     const confirmed = await reader.confirm([reference])
     const [dependencies] = await reader.dependencies(confirmed)
     if (dependencies === undefined) return
-    const below = referencesFrom(reference.descriptor.digest, dependencies)
-    this.#path.push({ reference, below, next: 0 })
+    this.#path.push({ reference, below: dependencies[Symbol.iterator]() })
   }
 
   /** What is done, without the files and headers that are not what they should be. */
@@ -56,11 +63,4 @@ export class ChildrenFirstWalk {
     const confirmed = new Set(await this.#frontier.reader.confirm(leaves))
     return done.filter(one => isInner(one.descriptor) || confirmed.has(one))
   }
-}
-
-function referencesFrom(
-  parent: Digest | undefined,
-  descriptors: readonly Descriptor[],
-): Reference[] {
-  return descriptors.map(descriptor => ({ descriptor, parent }))
 }

@@ -6,7 +6,7 @@ import {
   WrongObjectTypeError,
 } from '../errors.js'
 import type { Descriptor } from '../object/descriptor.js'
-import { dependenciesOf } from '../object/received-object.js'
+import { walkDependencies } from '../object/received-object.js'
 import type { ObjectInfo, ObjectReader, WholeObject } from '../store/object-store.js'
 import { type ClosureProblem, missing, type Reference } from './closure-problem.js'
 
@@ -38,13 +38,13 @@ export class ClosureReader {
   /** What each confirmed inner object refers to; undefined for one that is corrupt. */
   async dependencies(
     references: readonly Reference[],
-  ): Promise<(readonly Descriptor[] | undefined)[]> {
+  ): Promise<(Iterable<Descriptor> | undefined)[]> {
     const objects = await this.#readEach(references)
     return references.map((reference, index) => {
       const object = objects[index]
       if (object === undefined || !this.#agrees(reference, object)) return undefined
       try {
-        return dependenciesOf(object.type, object.payload, 'tolerant')
+        return walkDependencies(object.type, object.payload, 'tolerant')
       } catch (error) {
         if (!(error instanceof InvalidObjectError)) throw error
         this.#report({ ...reference, kind: 'corrupt', error })

@@ -6,10 +6,16 @@ import { isInner } from './closure-reader.js'
 
 const batchBytes = 8 * 1024 * 1024
 
-/** Walks depth first, so that a tree's width and not its size bounds what waits. */
+/** What is still to be walked of one object's children. */
+type Below = { readonly parent: Digest | undefined; readonly left: Iterator<Descriptor> }
+
+/**
+ * Walks depth first, so that a tree's width and not its size bounds what waits, and reads
+ * the children of what waits only when their turn has come.
+ */
 export class ParentsFirstWalk {
   readonly #frontier: ClosureFrontier
-  readonly #waiting: Reference[] = []
+  readonly #waiting: Below[] = []
 
   constructor(frontier: ClosureFrontier) {
     this.#frontier = frontier
@@ -36,19 +42,23 @@ export class ParentsFirstWalk {
     }
   }
 
-  #push(parent: Digest | undefined, descriptors: readonly Descriptor[]): void {
-    const met = descriptors
-      .map(descriptor => ({ descriptor, parent }))
-      .filter(reference => this.#frontier.meets(reference))
-    for (const reference of met.toReversed()) this.#waiting.push(reference)
+  #push(parent: Digest | undefined, descriptors: Iterable<Descriptor>): void {
+    this.#waiting.push({ parent, left: descriptors[Symbol.iterator]() })
   }
 
   #pop(): Reference[] {
     const batch: Reference[] = []
     let bytes = 0
     while (batch.length < batchObjects && bytes < batchBytes) {
-      const reference = this.#waiting.pop()
-      if (reference === undefined) break
+      const below = this.#waiting.at(-1)
+      if (below === undefined) break
+      const next = below.left.next()
+      if (next.done === true) {
+        this.#waiting.pop()
+        continue
+      }
+      const reference = { descriptor: next.value, parent: below.parent }
+      if (!this.#frontier.meets(reference)) continue
       batch.push(reference)
       if (isInner(reference.descriptor)) bytes += reference.descriptor.size
     }

@@ -11,34 +11,47 @@ import {
   TotalsSum,
 } from './directory.js'
 import type { Steps } from './in-steps.js'
+import type { Strictness } from './strictness.js'
 
 /** Entries that are worked on before others have their turn: some milliseconds. */
 export const entriesInStep = 2048
+
+/** An entry, and where it starts in its payload. */
+export type WalkedEntry = { readonly entry: DirectoryEntry; readonly start: number }
 
 /**
  * Gives the entries of a directory payload one by one, so that a directory of any size
  * takes no memory beside its payload; throws InvalidObjectError.
  *
- * Checks what decodeDirectory checks strictly. Only a walk to its end has checked all.
+ * Checks what decodeDirectory checks. Only a walk to its end has checked all.
  */
-export function* walkDirectory(payload: Uint8Array): Generator<DirectoryEntry, void> {
+export function* walkDirectory(
+  payload: Uint8Array,
+  strictness: Strictness,
+): Generator<WalkedEntry, void> {
   const reader = new ByteReader(payload, 'directory')
   const count = readEntryCount(reader)
   let before: DirectoryEntry | undefined
   let othersStart: number | undefined
+  let isInOrder = true
   for (let index = 0; index < count; index++) {
     const start = reader.offset
-    const entry = readEntry(reader, 'strict')
-    const isOrdered = before === undefined || compareEntries(before, entry) < 0
-    const problem =
-      findEntryProblem(entry) ?? (isOrdered ? undefined : outOfOrder(before, entry))
-    if (problem !== undefined) throw reader.invalid(problem)
+    const entry = readEntry(reader, strictness)
+    const entryProblem = findEntryProblem(entry)
+    if (entryProblem !== undefined) throw reader.invalid(entryProblem)
+    if (before !== undefined && compareEntries(before, entry) >= 0) {
+      if (strictness === 'strict') throw reader.invalid(outOfOrder(before, entry))
+      isInOrder = false
+    }
     if (entry.kind !== 'directory') othersStart ??= start
-    yield entry
+    yield { entry, start }
     before = entry
   }
-  reader.end()
-  const name = findNameOfTwoKinds(payload, othersStart ?? payload.length)
+  if (strictness === 'strict') reader.end()
+  const entries = payload.subarray(0, reader.offset)
+  const name = isInOrder
+    ? findNameOfTwoKinds(entries, othersStart ?? entries.length)
+    : findRepeatedName(entries)
   if (name !== undefined) throw reader.invalid(repeated(name))
 }
 
@@ -77,6 +90,17 @@ function findNameOfTwoKinds(
     }
     if (other === undefined) return undefined
     if (order === 0) return name
+  }
+  return undefined
+}
+
+function findRepeatedName(payload: Uint8Array): Buffer | undefined {
+  const names = new NameReader(payload, 4)
+  const met = new Set<string>()
+  for (let name = names.next(); name !== undefined; name = names.next()) {
+    const key = name.toString('latin1')
+    if (met.has(key)) return name
+    met.add(key)
   }
   return undefined
 }

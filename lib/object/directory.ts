@@ -134,13 +134,13 @@ export function decodeDirectory(payload: Uint8Array, strictness: Strictness): Di
  *
  * Throws NotRepresentableError when a total is beyond its field.
  */
-export function totalsOf(entries: Directory): SubObjectTotals {
+export function totalsOf(entries: Iterable<DirectoryEntry>): SubObjectTotals {
   const { count, size } = exactTotalsOf(entries)
   return checkedTotals(count, size)
 }
 
 /** Adds up what lies below a directory, whether or not the sums fit their fields. */
-export function exactTotalsOf(entries: Directory): ExactTotals {
+export function exactTotalsOf(entries: Iterable<DirectoryEntry>): ExactTotals {
   const sum = new TotalsSum()
   for (const entry of entries) sum.add(entry)
   return sum.exact()

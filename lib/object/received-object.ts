@@ -13,6 +13,7 @@ import {
   type ExactTotals,
   TotalsSum,
 } from './directory.js'
+import { DirectoryView } from './directory-view.js'
 import { entriesInStep, walkDirectory } from './directory-walk.js'
 import { decodeHeader } from './header.js'
 import type { Steps } from './in-steps.js'
@@ -36,6 +37,17 @@ export function dependenciesOf(
     return applicationDependencies(decodeApplication(payload, strictness))
   }
   return []
+}
+
+/** As dependenciesOf; those of a directory are read from the payload as they are asked for. */
+export function walkDependencies(
+  type: ObjectType,
+  payload: Uint8Array,
+  strictness: Strictness,
+): Iterable<Descriptor> {
+  return type === 'directory'
+    ? new DirectoryView(payload, strictness).dependencies()
+    : dependenciesOf(type, payload, strictness)
 }
 
 /**
@@ -71,7 +83,7 @@ export function* parseReceivedObject(
 /** Refuses references to digests of another algorithm than the referring object's own. */
 export function checkOneAlgorithm(
   digest: Digest,
-  dependencies: readonly Descriptor[],
+  dependencies: Iterable<Descriptor>,
 ): void {
   const own = digest.slice(0, 2)
   for (const dependency of dependencies) {
@@ -95,7 +107,7 @@ export function* checkDirectory(digest: Digest, payload: Uint8Array): Steps<Exac
   const totals = new TotalsSum()
   const dependencies: Descriptor[] = []
   let count = 0
-  for (const entry of walkDirectory(payload)) {
+  for (const { entry } of walkDirectory(payload, 'strict')) {
     dependencies.length = 0
     addDependencies(entry, dependencies)
     checkOneAlgorithm(digest, dependencies)
@@ -108,7 +120,7 @@ export function* checkDirectory(digest: Digest, payload: Uint8Array): Steps<Exac
 
 function* dependenciesOfDirectory(payload: Uint8Array): Generator<Descriptor, void> {
   const dependencies: Descriptor[] = []
-  for (const entry of walkDirectory(payload)) {
+  for (const { entry } of walkDirectory(payload, 'strict')) {
     dependencies.length = 0
     addDependencies(entry, dependencies)
     yield* dependencies

@@ -4,8 +4,10 @@ import {
   applicationTotals,
   decodeApplication,
 } from '../object/application.js'
+import { batchesOf } from '../object/batches.js'
 import type { Descriptor, SubObjectTotals } from '../object/descriptor.js'
-import { decodeDirectory, directoryDependencies, totalsOf } from '../object/directory.js'
+import { totalsOf } from '../object/directory.js'
+import { DirectoryView } from '../object/directory-view.js'
 import { checkOneAlgorithm, maxMetadataBytes } from '../object/received-object.js'
 import type { PackRecord } from '../store/pack/pack-format.js'
 import {
@@ -17,7 +19,12 @@ import type { Zstd } from '../store/pack/zstd.js'
 import { readFrames } from '../store/pack/zstd-frames.js'
 import type { KnownObjects } from './known-objects.js'
 
-type Inner = { readonly descriptor: Descriptor; readonly below: readonly Descriptor[] }
+type Inner = {
+  readonly descriptor: Descriptor
+  readonly below: () => Iterable<Descriptor>
+}
+
+const lookBatch = 1024
 
 /**
  * Hands the parts of a pack stream on to whoever commits them, and holds each to the rule
@@ -48,18 +55,19 @@ export async function* checkedClosure(
 
 async function check(
   { digest, type }: Descriptor,
-  below: readonly Descriptor[],
+  below: () => Iterable<Descriptor>,
   known: KnownObjects,
   where: string,
 ): Promise<void> {
-  checkOneAlgorithm(digest, below)
-  await known.look(below)
-  for (const one of below) {
-    if (known.has(one.digest)) continue
+  checkOneAlgorithm(digest, below())
+  for (const batch of batchesOf(below(), lookBatch)) {
+    await known.look(batch)
+    const missing = batch.find(one => !known.has(one.digest))
+    if (missing === undefined) continue
     throw new IncompleteClosureError(
-      `incomplete bundle ${where}: ${type} ${digest} refers to ${one.type} ${one.digest}, ` +
-        'which does not come before it',
-      { where, digest, missing: one.digest },
+      `incomplete bundle ${where}: ${type} ${digest} refers to ${missing.type} ` +
+        `${missing.digest}, which does not come before it`,
+      { where, digest, missing: missing.digest },
     )
   }
 }
@@ -82,14 +90,14 @@ async function innerOf(
 function parse(
   type: 'application' | 'directory',
   payload: Buffer,
-): { below: Descriptor[]; totals: SubObjectTotals } {
+): { below: () => Iterable<Descriptor>; totals: SubObjectTotals } {
   if (type === 'application') {
     const application = decodeApplication(payload, 'strict')
     const totals = applicationTotals(application)
-    return { below: applicationDependencies(application), totals }
+    return { below: () => applicationDependencies(application), totals }
   }
-  const directory = decodeDirectory(payload, 'strict')
-  return { below: directoryDependencies(directory), totals: totalsOf(directory) }
+  const directory = new DirectoryView(payload, 'strict')
+  return { below: () => directory.dependencies(), totals: totalsOf(directory) }
 }
 
 async function plainOf(

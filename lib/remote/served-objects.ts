@@ -1,7 +1,7 @@
 import { CairnError, ObjectNotFoundError, ProtocolViolationError } from '../errors.js'
 import type { Descriptor } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
-import { dependenciesOf } from '../object/received-object.js'
+import { walkDependencies } from '../object/received-object.js'
 import type { ObjectReader, WholeObject } from '../store/object-store.js'
 
 /** What a peer may ask for. */
@@ -63,7 +63,7 @@ export class ServedObjects {
   /** Notes that an object goes out, so the peer may ask for what it refers to. */
   learn(object: WholeObject): void {
     if (this.#closure === undefined) return
-    for (const { digest } of dependenciesOf(object.type, object.payload, 'tolerant')) {
+    for (const { digest } of walkDependencies(object.type, object.payload, 'tolerant')) {
       this.#closure.add(digest)
     }
   }

@@ -4,7 +4,7 @@ import { type Descriptor, noSubObjects } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
 import { totalsOf } from '../object/directory.js'
 import type { ObjectReader } from '../store/object-store.js'
-import { getApplication, getDirectory } from '../store/typed-object.js'
+import { getApplication, viewDirectory } from '../store/typed-object.js'
 
 /**
  * Describes an object as a reference to it would; throws ObjectNotFoundError,
@@ -20,7 +20,7 @@ export async function describeObject(
     info.type === 'application'
       ? applicationTotals(await getApplication(objects, digest))
       : info.type === 'directory'
-        ? totalsOf(await getDirectory(objects, digest))
+        ? totalsOf(await viewDirectory(objects, digest))
         : noSubObjects
   return { digest, size: info.size, type: info.type, ...totals }
 }

@@ -14,6 +14,7 @@ import {
   encodeDirectory,
   totalsOf,
 } from '../object/directory.js'
+import { DirectoryView } from '../object/directory-view.js'
 import { decodeHeader, encodeHeader, type Header } from '../object/header.js'
 import type { ObjectType } from '../object/object-type.js'
 import type { ObjectReader, StoreSession } from './object-store.js'
@@ -29,6 +30,14 @@ export async function getDirectory(
   digest: Digest,
 ): Promise<Directory> {
   return decodeDirectory(await getPayload(reader, digest, 'directory'), 'tolerant')
+}
+
+/** As getDirectory, for a caller that need not have all entries at once. */
+export async function viewDirectory(
+  reader: ObjectReader,
+  digest: Digest,
+): Promise<DirectoryView> {
+  return new DirectoryView(await getPayload(reader, digest, 'directory'), 'tolerant')
 }
 
 /** Reads an application; throws as getHeader does. */

@@ -3,7 +3,7 @@ import type { Application } from '../object/application.js'
 import type { Digest } from '../object/digest.js'
 import { algorithmOf } from '../object/digest.js'
 import { createObjectDigester } from '../object/digester.js'
-import type { Directory, DirectoryEntry } from '../object/directory.js'
+import type { DirectoryEntry } from '../object/directory.js'
 import { permissionsOf } from '../object/file-mode.js'
 import type { Header, Xattr } from '../object/header.js'
 import type { ModificationTime } from '../object/modification-times.js'
@@ -336,9 +336,9 @@ class TreeComparison {
   ): Promise<readonly Placed[]> {
     if (folder?.entry.kind !== 'directory') return []
     const { tree, extras } = this.#sides[side]
-    const directory: Directory = await tree.directory(folder.entry.directory)
+    const directory = await tree.directory(folder.entry.directory)
     let next = folder.ordinal + 1
-    const placed = directory.map(entry => {
+    const placed = Array.from(directory, entry => {
       const ordinal = next
       next += extras?.countEntries(entry) ?? 1
       return { entry, ordinal }

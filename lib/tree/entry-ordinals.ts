@@ -1,6 +1,7 @@
 import { InvalidObjectError } from '../errors.js'
 import type { Digest } from '../object/digest.js'
-import type { Directory, DirectoryEntry } from '../object/directory.js'
+import type { DirectoryEntry } from '../object/directory.js'
+import type { DirectoryView } from '../object/directory-view.js'
 import type { HardLinkGroup } from '../object/hard-links.js'
 import { PathTrail } from './path-trail.js'
 import { showPath } from './shown-path.js'
@@ -112,14 +113,14 @@ export async function findEntries(
   const trail = new PathTrail()
   let next = 0
   if (wanted[0] === 0) throw invalid('entry 0 is a folder')
-  const stack: { directory: Directory; index: number; ordinal: number }[] = []
+  const stack: { directory: DirectoryView; index: number; ordinal: number }[] = []
   const enter = async (entry: RootEntry, ordinal: number): Promise<void> => {
     const directory = await tree.directory(entry.directory)
     stack.push({ directory, index: 0, ordinal: ordinal + 1 })
   }
   await enter(root, 0)
   for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
-    const entry = frame.directory[frame.index++]
+    const entry = frame.directory.at(frame.index++)
     const target = wanted[next]
     if (entry === undefined || target === undefined) {
       stack.pop()

@@ -1,6 +1,7 @@
 import type { ObjectMemory } from '../closure/seen-objects.js'
 import type { Digest } from '../object/digest.js'
-import { type Directory, directoryDescriptor } from '../object/directory.js'
+import { directoryDescriptor } from '../object/directory.js'
+import type { DirectoryView } from '../object/directory-view.js'
 import type { ObjectReader } from '../store/object-store.js'
 import { getApplication } from '../store/typed-object.js'
 import { PathTrail } from './path-trail.js'
@@ -25,11 +26,11 @@ export async function* findFilePaths(
   const { rootDirectory } = await getApplication(reader, application)
   if (memory.add(directoryDescriptor(rootDirectory)) !== 'new') return
   const trail = new PathTrail()
-  const frames: { directory: Directory; index: number }[] = [
+  const frames: { directory: DirectoryView; index: number }[] = [
     { directory: await tree.directory(rootDirectory), index: 0 },
   ]
   for (let frame = frames.at(-1); frame && wanted.size > 0; frame = frames.at(-1)) {
-    const entry = frame.directory[frame.index++]
+    const entry = frame.directory.at(frame.index++)
     if (entry === undefined) {
       frames.pop()
       trail.leave()

@@ -1,6 +1,7 @@
 import { LimitExceededError } from '../errors.js'
 import type { Digest } from '../object/digest.js'
-import type { Directory, DirectoryEntry } from '../object/directory.js'
+import type { DirectoryEntry } from '../object/directory.js'
+import type { DirectoryView } from '../object/directory-view.js'
 import type { EntryKind } from '../object/file-mode.js'
 import type { Header } from '../object/header.js'
 import type { ObjectReader } from '../store/object-store.js'
@@ -57,7 +58,7 @@ export async function* listTree(
   }
   const trail = new PathTrail(node.path)
   const root = await tree.directory(node.entry.directory)
-  const frames: { directory: Directory; index: number }[] = [
+  const frames: { directory: DirectoryView; index: number }[] = [
     { directory: root, index: 0 },
   ]
   let listed = 0
@@ -83,10 +84,10 @@ export async function* listTree(
 
 // Up to and with the next folder that has to be gone into.
 function nextEntries(
-  { directory, index }: { directory: Directory; index: number },
+  { directory, index }: { directory: DirectoryView; index: number },
   { recursive }: { recursive: boolean },
-): Directory {
-  if (!recursive || directory[index]?.kind !== 'directory') {
+): readonly DirectoryEntry[] {
+  if (!recursive || directory.at(index)?.kind !== 'directory') {
     return directory.slice(index, index + batchEntries)
   }
   return directory.slice(index, index + 1)
@@ -96,7 +97,7 @@ function nextEntries(
 export async function describeEntries(
   tree: TreeReader,
   trail: PathTrail,
-  entries: Directory,
+  entries: readonly DirectoryEntry[],
 ): Promise<TreeEntry[]> {
   const headers = await tree.headers(entries.map(entry => entry.header))
   return entries.map((entry, at) => {

@@ -4,12 +4,12 @@ import { applicationTotals, encodeApplication } from '../object/application.js'
 import type { Descriptor, ObjectLink } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
 import {
-  type Directory,
   type DirectoryEntry,
   type DirectoryLink,
   encodeDirectory,
   totalsOf,
 } from '../object/directory.js'
+import type { DirectoryView } from '../object/directory-view.js'
 import type { NewObject, ObjectReader, StoreSession } from '../store/object-store.js'
 import { getApplication } from '../store/typed-object.js'
 import { checkSize, checkType, TreeReader } from './tree-reader.js'
@@ -55,7 +55,7 @@ export async function rehashApplication(
 
 type Frame = {
   readonly link: DirectoryLink
-  readonly directory: Directory
+  readonly directory: DirectoryView
   index: number
 }
 
@@ -96,7 +96,7 @@ class RehashRun {
     const frames = [await this.#open(root)]
     for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
       this.#options.signal?.throwIfAborted()
-      const entry = frame.directory[frame.index]
+      const entry = frame.directory.at(frame.index)
       if (entry?.kind === 'directory') {
         frame.index++
         if (!this.#directories.has(entry.directory.digest)) {
@@ -134,9 +134,9 @@ class RehashRun {
   }
 
   async #close({ link, directory }: Frame): Promise<void> {
-    await this.headers(directory.map(entry => entry.header))
+    await this.headers(Array.from(directory, entry => entry.header))
     await this.#files(directory)
-    const copied = directory.map(entry => this.#copyOf(entry))
+    const copied = Array.from(directory, entry => this.#copyOf(entry))
     const copy = await this.put({ type: 'directory', payload: encodeDirectory(copied) })
     this.#directories.set(link.digest, { ...copy, ...totalsOf(copied) })
     this.#bytes += copy.size
@@ -157,10 +157,9 @@ class RehashRun {
     return copy
   }
 
-  async #files(directory: Directory): Promise<void> {
-    const links = directory.flatMap(entry =>
-      entry.kind === 'regular' ? [entry.file] : [],
-    )
+  async #files(directory: DirectoryView): Promise<void> {
+    const links: ObjectLink[] = []
+    for (const entry of directory) if (entry.kind === 'regular') links.push(entry.file)
     let batch: ObjectLink[] = []
     let bytes = 0
     for (const link of this.#missing(links)) {

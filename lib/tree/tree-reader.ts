@@ -5,7 +5,7 @@ import {
 } from '../errors.js'
 import type { ObjectLink } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
-import { type Directory, decodeDirectory } from '../object/directory.js'
+import { DirectoryView } from '../object/directory-view.js'
 import { decodeHeader, type Header } from '../object/header.js'
 import type { ObjectType } from '../object/object-type.js'
 import type { Strictness } from '../object/strictness.js'
@@ -23,7 +23,7 @@ const cachedHeaders = 65_536
 export class TreeReader {
   readonly objects: ObjectReader
   readonly #strictness: Strictness
-  readonly #directories = new Map<Digest, { directory: Directory; bytes: number }>()
+  readonly #directories = new Map<Digest, { directory: DirectoryView; bytes: number }>()
   readonly #headers = new Map<Digest, Header>()
   #directoryBytes = 0
 
@@ -33,7 +33,7 @@ export class TreeReader {
   }
 
   /** Reads a directory; throws as ObjectReader.read does, and InvalidObjectError. */
-  async directory(link: ObjectLink): Promise<Directory> {
+  async directory(link: ObjectLink): Promise<DirectoryView> {
     const known = this.#directories.get(link.digest)
     if (known !== undefined) {
       checkSize(link, known.bytes)
@@ -45,11 +45,11 @@ export class TreeReader {
   }
 
   /** Reads directories in order, without looking at what is kept. */
-  async directories(links: readonly ObjectLink[]): Promise<readonly Directory[]> {
+  async directories(links: readonly ObjectLink[]): Promise<readonly DirectoryView[]> {
     const payloads = await this.#read(links, 'directory')
     return payloads.map((payload, at) => {
       const { digest } = links[at] ?? {}
-      const decode = () => decodeDirectory(payload, this.#strictness)
+      const decode = () => new DirectoryView(payload, this.#strictness)
       const directory = naming(digest, decode)
       if (digest !== undefined) this.#keepDirectory(digest, directory, payload.length)
       return directory
@@ -101,7 +101,7 @@ export class TreeReader {
     })
   }
 
-  #keepDirectory(digest: Digest, directory: Directory, bytes: number): void {
+  #keepDirectory(digest: Digest, directory: DirectoryView, bytes: number): void {
     if (this.#directories.has(digest) || bytes > cachedDirectoryBytes / 4) return
     this.#directories.set(digest, { directory, bytes })
     this.#directoryBytes += bytes

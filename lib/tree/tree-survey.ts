@@ -1,11 +1,7 @@
 import { InvalidObjectError } from '../errors.js'
 import type { Digest } from '../object/digest.js'
-import {
-  type Directory,
-  type DirectoryEntry,
-  type DirectoryLink,
-  totalsOf,
-} from '../object/directory.js'
+import { type DirectoryEntry, type DirectoryLink, totalsOf } from '../object/directory.js'
+import type { DirectoryView } from '../object/directory-view.js'
 import type { Header } from '../object/header.js'
 import { digestOfError, locate, locatedError } from './located-error.js'
 import { showPath } from './shown-path.js'
@@ -106,7 +102,7 @@ function nextBatch(queue: readonly Node[], start: number): Node[] {
 async function checkEntries(
   tree: TreeReader,
   node: Node,
-  directory: Directory,
+  directory: DirectoryView,
   check: SurveyOptions['check'],
 ): Promise<void> {
   for (let start = 0; start < directory.length; start += batchCount * 16) {
@@ -126,7 +122,7 @@ async function checkEntries(
 async function readHeaders(
   tree: TreeReader,
   node: Node,
-  entries: Directory,
+  entries: readonly DirectoryEntry[],
 ): Promise<readonly Header[]> {
   try {
     return await tree.headers(entries.map(entry => entry.header))
@@ -147,7 +143,7 @@ async function reading<T>(batch: readonly Node[], read: () => Promise<T>): Promi
   }
 }
 
-function checkTotals(node: Node, directory: Directory): void {
+function checkTotals(node: Node, directory: DirectoryView): void {
   const path = () => pathTo(node.parent, node.name)
   const { subObjectCount, subObjectsSize } = totalsOf(directory)
   const { link } = node

@@ -11,6 +11,7 @@ import { decodeCbor } from '../../lib/object/canonical-cbor.js'
 import { decodeDescriptor, encodeDescriptor } from '../../lib/object/descriptor.js'
 import { findDigest, findDigestBytes, parseDigest } from '../../lib/object/digest.js'
 import { decodeDirectory, encodeDirectory } from '../../lib/object/directory.js'
+import { DirectoryView } from '../../lib/object/directory-view.js'
 import { walkDirectory } from '../../lib/object/directory-walk.js'
 import { decodeHeader, encodeHeader } from '../../lib/object/header.js'
 import { runAtOnce } from '../../lib/object/in-steps.js'
@@ -201,7 +202,9 @@ t.test(
         ),
         payload => {
           const decoded = refusalOf(() => decodeDirectory(payload, 'strict'))
-          const walked = refusalOf(() => [...walkDirectory(payload)])
+          const walked = refusalOf(() =>
+            Array.from(walkDirectory(payload, 'strict'), ({ entry }) => entry),
+          )
           return isDeepStrictEqual(walked, decoded)
         },
       ),
@@ -210,6 +213,25 @@ t.test(
     t.pass()
   },
 )
+
+t.test('a view takes the directories that decoding takes, and shows them', async t => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        anyDirectory(10).map(encodeDirectory),
+        damaged(anyDirectory(10).map(encodeDirectory)),
+      ),
+      fc.constantFrom(...strictnesses),
+      (payload, strictness) => {
+        const decoded = refusalOf(() => decodeDirectory(payload, strictness))
+        const viewed = refusalOf(() => [...new DirectoryView(payload, strictness)])
+        return isDeepStrictEqual(viewed, decoded)
+      },
+    ),
+    { numRuns: 3000 },
+  )
+  t.pass()
+})
 
 t.test('a walk refuses a name that a directory and a file have', async t => {
   const digest = parseDigest(`05${'ab'.repeat(32)}`)
@@ -226,7 +248,7 @@ t.test('a walk refuses a name that a directory and a file have', async t => {
         names.map(name => ({ kind: 'fifo', name: Buffer.from(name), header })),
       ).subarray(4),
     ])
-    t.throws(() => [...walkDirectory(payload)], /stands twice/, shared)
+    t.throws(() => [...walkDirectory(payload, 'strict')], /stands twice/, shared)
   }
 })
 

@@ -4,17 +4,15 @@ import {
   applicationTotals,
   decodeApplication,
 } from '../../object/application.js'
+import { batchesOf } from '../../object/batches.js'
 import {
   type Descriptor,
   noSubObjects,
   type SubObjectTotals,
 } from '../../object/descriptor.js'
 import type { Digest } from '../../object/digest.js'
-import {
-  decodeDirectory,
-  directoryDependencies,
-  totalsOf,
-} from '../../object/directory.js'
+import { totalsOf } from '../../object/directory.js'
+import { DirectoryView } from '../../object/directory-view.js'
 import { decodeHeader } from '../../object/header.js'
 import type { ObjectType } from '../../object/object-type.js'
 import { checkOneAlgorithm } from '../../object/received-object.js'
@@ -60,7 +58,7 @@ export class Inspector {
     let decoded: DecodedObject
     try {
       decoded = decode(type, payload)
-      checkOneAlgorithm(digest, decoded.children)
+      checkOneAlgorithm(digest, decoded.children())
     } catch (error) {
       if (!(error instanceof CairnError)) throw error
       return [
@@ -73,8 +71,7 @@ export class Inspector {
       const finding = { severity: 'warning', kind: 'not-strict', where: digest } as const
       findings.push(findingOf(sloppiness, finding))
     }
-    for (let start = 0; start < children.length; start += lookBatch) {
-      const batch = children.slice(start, start + lookBatch)
+    for (const batch of batchesOf(children(), lookBatch)) {
       const present =
         this.#references === 'known'
           ? batch
@@ -180,7 +177,7 @@ function findingOfChild(
 
 type DecodedObject = {
   readonly totals: SubObjectTotals
-  readonly children: readonly Descriptor[]
+  readonly children: () => Iterable<Descriptor>
   /** What a strict reader has against it. */
   readonly sloppiness?: InvalidObjectError
 }
@@ -201,21 +198,21 @@ function decodeAs(
 ): DecodedObject {
   switch (type) {
     case 'directory': {
-      const directory = decodeDirectory(payload, strictness)
-      return { totals: totalsOf(directory), children: directoryDependencies(directory) }
+      const directory = new DirectoryView(payload, strictness)
+      return { totals: totalsOf(directory), children: () => directory.dependencies() }
     }
     case 'application': {
       const application = decodeApplication(payload, strictness)
       return {
         totals: applicationTotals(application),
-        children: applicationDependencies(application),
+        children: () => applicationDependencies(application),
       }
     }
     case 'header':
       decodeHeader(payload, strictness)
-      return { totals: noSubObjects, children: [] }
+      return { totals: noSubObjects, children: () => [] }
     case 'file':
-      return { totals: noSubObjects, children: [] }
+      return { totals: noSubObjects, children: () => [] }
     default:
       return type satisfies never
   }

@@ -31,7 +31,7 @@ export function readPayload(found: PlacedObject, zstd: Zstd | undefined): WholeO
   const payload =
     place.codec === 'raw'
       ? pack.readPlace(place, 0, size)
-      : Buffer.concat([...decoded(found, needed(zstd), { offset: 0, length: size })])
+      : gather(size, decoded(found, needed(zstd), { offset: 0, length: size }))
   checkDigest(digestObject(algorithmOf(digest), type, payload), digest, pack.path)
   return { digest, type, size, payload }
 }
@@ -157,6 +157,18 @@ function decoded(
       }),
   }
   return readFrames(source, zstd, { from: offset, to: offset + length })
+}
+
+// Joining them at the end would take their memory twice.
+function gather(size: number, chunks: Iterable<Uint8Array>): Buffer {
+  const payload = Buffer.allocUnsafeSlow(size)
+  let at = 0
+  for (const chunk of chunks) {
+    payload.set(chunk, at)
+    at += chunk.length
+  }
+  if (at !== size) throw new Error(`frames gave ${at} bytes, expected ${size}`)
+  return payload
 }
 
 function needed(zstd: Zstd | undefined): Zstd {

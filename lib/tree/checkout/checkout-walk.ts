@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import type { Digest } from '../../object/digest.js'
-import type { Directory, DirectoryEntry, DirectoryLink } from '../../object/directory.js'
+import type { DirectoryEntry, DirectoryLink } from '../../object/directory.js'
+import type { DirectoryView } from '../../object/directory-view.js'
 import { DirectoryDescent } from '../../system/directory-descent.js'
 import { isErrno } from '../../system/errno.js'
 import { mountIdOf } from '../../system/mount-id.js'
@@ -63,7 +64,7 @@ type Frame = {
   readonly name: Buffer
   readonly ordinal: number
   readonly metadata: EntryMetadata | undefined
-  readonly directory: Directory
+  readonly directory: DirectoryView
   readonly descent: DirectoryDescent
   readonly work: WorkFolder
   /** Set when it was made in the work folder and has to be moved from there. */
@@ -147,7 +148,7 @@ export class CheckoutWalk {
       this.#removeGone(root)
       for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
         signal?.throwIfAborted()
-        const entry = frame.directory[frame.index]
+        const entry = frame.directory.at(frame.index)
         if (entry === undefined) {
           // What is in a folder has to be there before it gets its place.
           const isAlone = frame.madeAt !== undefined || frame.ownWork !== undefined
@@ -439,11 +440,11 @@ function located(error: unknown, path: () => Buffer): unknown {
 }
 
 // A large file stands alone, and is not read here.
-function nextBatch(directory: Directory, start: number): DirectoryEntry[] {
+function nextBatch(directory: DirectoryView, start: number): DirectoryEntry[] {
   const batch: DirectoryEntry[] = []
   let bytes = 0
   for (let at = start; batch.length < batchEntries; at++) {
-    const entry = directory[at]
+    const entry = directory.at(at)
     if (entry === undefined || entry.kind === 'directory') break
     const size = entry.kind === 'regular' ? entry.file.size : 0
     if (batch.length > 0 && (size > smallFileBytes || bytes + size > batchBytes)) break

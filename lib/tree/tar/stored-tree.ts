@@ -1,7 +1,8 @@
 import type { Application } from '../../object/application.js'
 import type { ObjectLink } from '../../object/descriptor.js'
 import type { Digest } from '../../object/digest.js'
-import type { Directory, DirectoryEntry } from '../../object/directory.js'
+import type { DirectoryEntry } from '../../object/directory.js'
+import type { DirectoryView } from '../../object/directory-view.js'
 import type { ObjectReader } from '../../store/object-store.js'
 import { getApplication } from '../../store/typed-object.js'
 import { planCheckout } from '../checkout/checkout-plan.js'
@@ -92,7 +93,7 @@ class TreeLoading {
   }
 
   /** Adds entries of a folder; tells the number of the last one. */
-  async add(folder: number, entries: Directory): Promise<number> {
+  async add(folder: number, entries: readonly DirectoryEntry[]): Promise<number> {
     const headers = await this.#tree.headers(entries.map(entry => entry.header))
     let number = 0
     for (const [at, entry] of entries.entries()) {
@@ -138,7 +139,7 @@ function firstOfGroups(groups: readonly (readonly number[])[]): Map<number, numb
 const batchEntries = 1024
 
 // Up to and with the next folder, which has to be gone into.
-function nextEntries(directory: Directory, start: number): Directory {
-  if (directory[start]?.kind === 'directory') return directory.slice(start, start + 1)
+function nextEntries(directory: DirectoryView, start: number): readonly DirectoryEntry[] {
+  if (directory.at(start)?.kind === 'directory') return directory.slice(start, start + 1)
   return directory.slice(start, start + batchEntries)
 }

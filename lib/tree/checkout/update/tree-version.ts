@@ -1,5 +1,5 @@
 import type { Digest } from '../../../object/digest.js'
-import type { Directory, DirectoryEntry } from '../../../object/directory.js'
+import type { DirectoryEntry } from '../../../object/directory.js'
 import type { ModificationTime } from '../../../object/modification-times.js'
 import type { ObjectReader } from '../../../store/object-store.js'
 import { getApplication } from '../../../store/typed-object.js'
@@ -91,9 +91,9 @@ export class TreeVersion {
   /** The entries of a folder with their ordinals, in byte order of names. */
   async children({ entry, ordinal }: Placed): Promise<readonly Placed[]> {
     if (entry.kind !== 'directory') return []
-    const directory: Directory = await this.tree.directory(entry.directory)
+    const directory = await this.tree.directory(entry.directory)
     let next = ordinal + 1
-    const placed = directory.map(child => {
+    const placed = Array.from(directory, child => {
       const at = next
       next += this.count(child)
       return { entry: child, ordinal: at }
