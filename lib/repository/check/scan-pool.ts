@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import { JobThread } from '../../system/thread/job-thread.js'
 import {
   openScanner,
   type ScanPlace,
@@ -17,9 +17,7 @@ const maxThreads = 4
 // What a thread makes it soon drops; more room for it is memory that only grows.
 const youngMegabytes = 6
 
-type Answer =
-  | { readonly kind: 'result'; readonly result: ScanResult }
-  | { readonly kind: 'failure'; readonly error: Error; readonly more: object }
+type ScanThread = JobThread<ScanUnit, ScanResult, ScanPlace>
 
 /**
  * Scans units, in threads where there is much to do, and yields what came of each in
@@ -49,7 +47,7 @@ async function* scanInThreads(
   threads: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly [ScanUnit, ScanResult]> {
-  const idle = Array.from({ length: threads }, () => new ScanThread(place))
+  const idle = Array.from({ length: threads }, () => startThread(place))
   const all = [...idle]
   const waiting: { unit: ScanUnit; thread: ScanThread; result: Promise<ScanResult> }[] =
     []
@@ -61,64 +59,19 @@ async function* scanInThreads(
         if (first === undefined) throw new Error('no thread is idle and none works')
         const result = await first.result
         thread = first.thread
-        waiting.push({ unit, thread, result: thread.scan(unit) })
+        waiting.push({ unit, thread, result: thread.run(unit) })
         signal?.throwIfAborted()
         yield [first.unit, result]
-      } else waiting.push({ unit, thread, result: thread.scan(unit) })
+      } else waiting.push({ unit, thread, result: thread.run(unit) })
     }
     for (const { unit, result } of waiting.splice(0)) yield [unit, await result]
   } finally {
     for (const { result } of waiting) result.catch(() => undefined)
-    await Promise.all(all.map(async thread => thread.end()))
+    await Promise.all(all.map(async thread => thread[Symbol.asyncDispose]()))
   }
 }
 
-class ScanThread {
-  readonly #worker: Worker
-  readonly #ended: Promise<void>
-
-  constructor(place: ScanPlace) {
-    const url = new URL('./scan-worker.js', import.meta.url)
-    this.#worker = new Worker(url, {
-      workerData: place,
-      resourceLimits: { maxYoungGenerationSizeMb: youngMegabytes },
-    })
-    this.#ended = new Promise(resolve => {
-      this.#worker.once('exit', () => resolve())
-    })
-    // Whoever waits for an answer is told; nobody may be.
-    this.#worker.on('error', () => undefined)
-  }
-
-  async scan(unit: ScanUnit): Promise<ScanResult> {
-    const worker = this.#worker
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        worker.off('message', answered)
-        worker.off('error', failed)
-        worker.off('exit', ended)
-      }
-      const answered = (answer: Answer): void => {
-        settle()
-        if (answer.kind === 'result') resolve(answer.result)
-        else reject(Object.assign(answer.error, answer.more))
-      }
-      const failed = (error: Error): void => {
-        settle()
-        reject(error)
-      }
-      const ended = (code: number): void => failed(new Error(`a thread ended: ${code}`))
-      worker.on('message', answered)
-      worker.on('error', failed)
-      worker.on('exit', ended)
-      worker.postMessage(unit)
-    })
-  }
-
-  // A thread that is torn down while it loads native code takes the process with it: it
-  // is asked to end.
-  async end(): Promise<void> {
-    this.#worker.postMessage('end')
-    await this.#ended
-  }
+function startThread(place: ScanPlace): ScanThread {
+  const file = new URL('./scan-worker.js', import.meta.url)
+  return new JobThread(file, place, { youngMegabytes })
 }
