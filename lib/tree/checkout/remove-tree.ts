@@ -22,8 +22,9 @@ const dot = Buffer.from('.')
  * Removes a file or a whole folder, however deep; nothing when it is absent.
  *
  * Never follows a link, and never goes into another mount: DestinationRefusedError.
+ * `checkpoint` is called before each entry, and may throw to leave the rest.
  */
-export function removeTree(path: string | Buffer): void {
+export function removeTree(path: string | Buffer, checkpoint = (): void => {}): void {
   try {
     unlinkSync(path)
     return
@@ -37,7 +38,7 @@ export function removeTree(path: string | Buffer): void {
     constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
   )
   try {
-    emptyFolder(fd)
+    emptyFolder(fd, checkpoint)
   } finally {
     closeSync(fd)
   }
@@ -45,17 +46,17 @@ export function removeTree(path: string | Buffer): void {
 }
 
 /** Removes everything in an open folder, as removeTree does. */
-export function emptyFolder(folder: number): void {
+export function emptyFolder(folder: number, checkpoint = (): void => {}): void {
   const mount = mountIdOf(folder)
   using descent = new DirectoryDescent(`/proc/self/fd/${folder}`)
-  const levels: Buffer[][] = [removeFiles(descent)]
+  const levels: Buffer[][] = [removeFiles(descent, checkpoint)]
   const names: Buffer[] = []
   for (let folders = levels.at(-1); folders !== undefined; folders = levels.at(-1)) {
     const name = folders.pop()
     if (name !== undefined) {
       enter(descent, name, mount)
       names.push(name)
-      levels.push(removeFiles(descent))
+      levels.push(removeFiles(descent, checkpoint))
       continue
     }
     levels.pop()
@@ -77,13 +78,14 @@ function enter(descent: DirectoryDescent, name: Buffer, mount: number): void {
 }
 
 // Removes all but folders, whose names it returns.
-function removeFiles(descent: DirectoryDescent): Buffer[] {
+function removeFiles(descent: DirectoryDescent, checkpoint: () => void): Buffer[] {
   const folders: Buffer[] = []
   const entries: Dirent<Buffer>[] = readdirSync(descent.path(dot), {
     encoding: 'buffer',
     withFileTypes: true,
   })
   for (const entry of entries) {
+    checkpoint()
     if (entry.isDirectory()) folders.push(entry.name)
     else unlinkSync(descent.path(entry.name))
   }
