@@ -3,6 +3,7 @@ import type { Digest } from '../object/digest.js'
 import { type DirectoryEntry, type DirectoryLink, totalsOf } from '../object/directory.js'
 import type { DirectoryView } from '../object/directory-view.js'
 import type { Header } from '../object/header.js'
+import type { EntriesBelow } from './entry-ordinals.js'
 import { digestOfError, locate, locatedError } from './located-error.js'
 import { showPath } from './shown-path.js'
 import type { TreeReader } from './tree-reader.js'
@@ -10,7 +11,7 @@ import type { TreeReader } from './tree-reader.js'
 /** What a survey found below one directory. */
 export type TreeSurvey = {
   /** Entries below each distinct directory, itself not counted. */
-  readonly entriesBelow: ReadonlyMap<Digest, number>
+  readonly entriesBelow: EntriesBelow
 }
 
 /** How a survey is made. */
@@ -20,6 +21,8 @@ export type SurveyOptions = {
   readonly signal?: AbortSignal | undefined
   /** Path of the directory inside the application, for messages. */
   readonly start?: Buffer
+  /** What another survey found: directories that it counted are not read again. */
+  readonly counted?: EntriesBelow | undefined
 }
 
 type Node = {
@@ -56,9 +59,10 @@ export async function surveyTree(
       if (!sameClaims(known.link, link)) throw lyingLink(pathTo(parent, name), link)
       return known
     }
-    const node = { link, name, parent, children: [], entries: 0, below: undefined }
+    const below = options.counted?.get(link.digest)
+    const node = { link, name, parent, children: [], entries: 0, below }
     nodes.set(link.digest, node)
-    queue.push(node)
+    if (below === undefined) queue.push(node)
     return node
   }
 
@@ -82,10 +86,10 @@ export async function surveyTree(
       }
     }
   }
-  countBelow(top)
-  return {
-    entriesBelow: new Map([...nodes].map(([digest, { below }]) => [digest, below ?? 0])),
-  }
+  if (top.below === undefined) countBelow(top)
+  const entriesBelow = new Map(options.counted)
+  for (const [digest, { below = 0 }] of nodes) entriesBelow.set(digest, below)
+  return { entriesBelow }
 }
 
 function nextBatch(queue: readonly Node[], start: number): Node[] {

@@ -6,8 +6,8 @@ import type { FileMaker } from '../../system/file-maker.js'
 import { BatchWriter, type WriterOptions } from './batch-writer.js'
 import type { FileBatch } from './file-batch.js'
 
-// Below it a second thread gained nothing: it takes its start-up from the first.
-const worthwhileEntries = 8000
+// Below it a second thread gains nothing: all is made before it has started.
+const worthwhileEntries = 2000
 const maxWorkers = 3
 // What a thread makes it soon drops; more room for it is memory that only grows.
 const youngMegabytes = 4

@@ -17,7 +17,7 @@ import {
   ordinalOfPath,
 } from '../entry-ordinals.js'
 import { locate } from '../located-error.js'
-import { resolveTreePath, rootEntry, type TreeNode } from '../tree-path.js'
+import { rootEntry, type TreeNode } from '../tree-path.js'
 import type { TreeReader } from '../tree-reader.js'
 import { surveyTree } from '../tree-survey.js'
 import { maxOwnerId, type OwnerMap } from './owner-map.js'
@@ -26,6 +26,13 @@ import { maxOwnerId, type OwnerMap } from './owner-map.js'
 export type TreeRoot = {
   readonly application: Digest
   readonly path?: Uint8Array | undefined
+}
+
+/** How many entries a tree claims to have, more or less: to be told before it is read. */
+export function claimedEntries({ entry }: TreeNode): number {
+  return entry.kind === 'directory'
+    ? 1 + Math.ceil(entry.directory.subObjectCount / 2)
+    : 1
 }
 
 /** Everything about a checkout that is known before the first byte is written. */
@@ -58,14 +65,14 @@ export type PlanOptions = {
  */
 export async function planCheckout(
   tree: TreeReader,
-  root: TreeRoot,
+  node: TreeNode,
   options: PlanOptions,
 ): Promise<CheckoutPlan> {
-  const node = await resolveTreePath(tree.objects, root.application, root.path)
-  const application = await getApplication(tree.objects, root.application)
+  const application = await getApplication(tree.objects, node.application)
   const { hardLinks = [], modificationTimes } = application.extension ?? {}
   const whole = rootEntry(application)
-  checkClaim(node.entry, options.maxEntries)
+  // Every entry is one or two references, so half of the references is the least.
+  checkCount(claimedEntries(node), options.maxEntries)
 
   const check = (entry: DirectoryEntry, header: Header): void => {
     resolveEntryKind(entry, header)
@@ -121,12 +128,6 @@ function repeatedBytes(
 function totalBytes(entry: DirectoryEntry): bigint {
   if (entry.kind === 'directory') return entry.directory.subObjectsSize
   return entry.kind === 'regular' ? BigInt(entry.file.size) : 0n
-}
-
-// Every entry is one or two references, so half of the references is the least.
-function checkClaim(entry: DirectoryEntry, maxEntries: number): void {
-  if (entry.kind !== 'directory') return
-  checkCount(1 + Math.ceil(entry.directory.subObjectCount / 2), maxEntries)
 }
 
 function checkCount(entries: number, maxEntries: number): void {

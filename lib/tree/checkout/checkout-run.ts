@@ -6,38 +6,31 @@ import {
 } from '../../errors.js'
 import type { DirectoryEntry } from '../../object/directory.js'
 import type { ModificationTime } from '../../object/modification-times.js'
-import type { ObjectReader } from '../../store/object-store.js'
 import { DirectoryDescent } from '../../system/directory-descent.js'
 import { errnoOf } from '../../system/errno.js'
-import { FileMaker } from '../../system/file-maker.js'
 import { hasNativeCalls } from '../../system/libc.js'
 import { syncFilesystem } from '../../system/sync.js'
 import type { TreeReader } from '../tree-reader.js'
-import { BatchCrew, workersFor } from './batch-crew.js'
 import type { CheckoutOptions, CheckoutReport } from './checkout.js'
 import type { Destination } from './checkout-destination.js'
 import type { CheckoutPlan, TreeRoot } from './checkout-plan.js'
 import { type CheckoutCount, CheckoutWalk, type WalkUpdate } from './checkout-walk.js'
 import { EntryMaker } from './entry-maker.js'
-import { AttributePlanner } from './file-attributes.js'
+import { type FileMakers, startMakers } from './file-makers.js'
 import { LeftOutList } from './left-out.js'
 import { LinkStash } from './link-stash.js'
 import { MetadataWriter } from './metadata-writer.js'
-import type { OrdinaryFileTools } from './ordinary-files.js'
 import { makeSearchable } from './remove-tree.js'
 import { replaceEntry } from './replace-entry.js'
 import { ChangeClock } from './update/change-clock.js'
 import type { ClockSpan } from './update/checkout-record.js'
 import { EntryMatcher } from './update/entry-match.js'
 import { findIdentity } from './update/record-book.js'
-import { TreeVersion } from './update/tree-version.js'
+import { TreeVersion, type VersionOptions } from './update/tree-version.js'
 import { UpdatePlanner } from './update/update-plan.js'
 import { WalkCursor } from './walk-cursor.js'
 import { WorkFolder } from './work-folder.js'
 import { writingError } from './writing-error.js'
-
-// Larger files are copied with progress, and can be stopped.
-const maxBytes = 64 * 1024 * 1024
 
 /** One checkout of a tree that was planned: builds it, or brings it into a folder. */
 export class CheckoutRun {
@@ -56,15 +49,14 @@ export class CheckoutRun {
   }
 
   /** Makes the whole tree aside, then gives it its place. */
-  async build(target: Destination): Promise<void> {
+  async build(target: Destination, makers: FileMakers): Promise<void> {
     const beside = target.findWorkFolderBeside()
     using work = beside ?? new WorkFolder(target.folder)
     const clock = this.#startClock(work)
     const entry = this.#rootFolder()
     const path = work.newPath()
     mkdirSync(path, { mode: 0o700 })
-    await using makers = this.#startMakers()
-    const walk = this.#startWalk(work, makers.tools)
+    const walk = this.#startWalk(work, makers)
     const metadata = await walk.root(entry)
     {
       using descent = new DirectoryDescent(path)
@@ -85,9 +77,9 @@ export class CheckoutRun {
   }
 
   /** Brings a tree into a folder that has entries. */
-  async merge(target: Destination): Promise<void> {
+  async merge(target: Destination, makers: FileMakers): Promise<void> {
     makeSearchable(Buffer.from(`/proc/self/fd/${target.folder}/.`))
-    await this.#mergeInto(target, undefined, [])
+    await this.#mergeInto(target, makers, { spans: [] })
   }
 
   /** Brings a tree into a folder that has another one, as far as they differ. */
@@ -96,8 +88,8 @@ export class CheckoutRun {
     makeSearchable(Buffer.from(`/proc/self/fd/${target.folder}/.`))
     const found = memory?.book.find(target.real, target.folder)
     const record = found?.manner === memory?.manner ? found : undefined
-    const reader = this.#tree.objects
-    const before = record && (await findVersion(reader, record, this.#touch))
+    const known = { touch: this.#touch, counted: this.#plan.below }
+    const before = record && (await findVersion(this.#tree, record, known))
     const after = await TreeVersion.ofPlan(this.#tree, this.#plan, this.#touch)
     const spans = before === undefined ? [] : (record?.spans ?? [])
     const { hardLinks } = this.#plan
@@ -106,18 +98,18 @@ export class CheckoutRun {
     using descent = new DirectoryDescent(`/proc/self/fd/${target.folder}`)
     const plan = await new UpdatePlanner(sources).plan(descent)
     const count = (entry: DirectoryEntry): number => after.count(entry)
-    await this.#mergeInto(target, { ...plan, count }, spans)
+    await using makers = startMakers(this.#tree.objects, this.#options, plan.entries)
+    await this.#mergeInto(target, makers, { update: { ...plan, count }, spans })
   }
 
   async #mergeInto(
     target: Destination,
-    update: WalkUpdate | undefined,
-    spans: readonly ClockSpan[],
+    makers: FileMakers,
+    { update, spans }: { update?: WalkUpdate; spans: readonly ClockSpan[] },
   ): Promise<void> {
     using work = new WorkFolder(target.folder)
     const clock = this.#startClock(work)
-    await using makers = this.#startMakers()
-    const walk = this.#startWalk(work, makers.tools, update)
+    const walk = this.#startWalk(work, makers, update)
     const entry = this.#rootFolder()
     const metadata = await walk.root(entry)
     using descent = new DirectoryDescent(`/proc/self/fd/${target.folder}`)
@@ -158,28 +150,6 @@ export class CheckoutRun {
     return entry
   }
 
-  // What makes ordinary files, where the store and the platform allow it.
-  #startMakers(): { tools: OrdinaryFileTools | undefined } & AsyncDisposable {
-    const locator = this.#tree.objects.locator?.()
-    const maker = FileMaker.find()
-    if (locator === undefined || maker === undefined) {
-      locator?.[Symbol.dispose]()
-      return { tools: undefined, [Symbol.asyncDispose]: async () => {} }
-    }
-    const { verifyClones = true, workers = workersFor(this.#plan.entries) } =
-      this.#options
-    const crew = new BatchCrew(maker, workers, { verifyClones })
-    const planner = new AttributePlanner(this.#options.ownerMap)
-    const metadata = this.#metadata
-    return {
-      tools: { locator, planner, metadata, crew, maxBytes, verifyClones },
-      async [Symbol.asyncDispose]() {
-        await crew[Symbol.asyncDispose]()
-        locator[Symbol.dispose]()
-      },
-    }
-  }
-
   get #touch(): ModificationTime | undefined {
     const { touchSeconds: seconds } = this.#options
     return seconds === undefined ? undefined : { seconds, nanoseconds: 0 }
@@ -210,11 +180,7 @@ export class CheckoutRun {
     }
   }
 
-  #startWalk(
-    work: WorkFolder,
-    ordinary?: OrdinaryFileTools,
-    update?: WalkUpdate,
-  ): CheckoutWalk {
+  #startWalk(work: WorkFolder, makers?: FileMakers, update?: WalkUpdate): CheckoutWalk {
     const { node, start, entries, bytes, hardLinks, modificationTimes } = this.#plan
     const { fsync, onProgress, signal } = this.#options
     const syncFiles = fsync === true && !hasNativeCalls()
@@ -227,7 +193,7 @@ export class CheckoutRun {
         stash: new LinkStash(work, hardLinks, { start, end: start + entries }),
         cursor: new WalkCursor(start, modificationTimes, this.#touch),
         work,
-        ordinary,
+        ordinary: makers?.tools && { ...makers.tools, metadata: this.#metadata },
         update,
         onProgress: count =>
           onProgress?.({ ...count, totalEntries: entries, totalBytes: bytes }),
@@ -248,12 +214,12 @@ export class CheckoutRun {
 
 // What was checked out before may have been collected since: then it is not known.
 async function findVersion(
-  reader: ObjectReader,
+  tree: TreeReader,
   root: TreeRoot,
-  touch: ModificationTime | undefined,
+  options: VersionOptions,
 ): Promise<TreeVersion | undefined> {
   try {
-    return await TreeVersion.read(reader, root, touch)
+    return await TreeVersion.read(tree, root, options)
   } catch (error) {
     const isGone =
       error instanceof ObjectNotFoundError ||

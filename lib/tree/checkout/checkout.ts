@@ -6,10 +6,18 @@ import {
 } from '../../errors.js'
 import type { ObjectReader } from '../../store/object-store.js'
 import { hasProcFolder } from '../../system/directory-descent.js'
+import { resolveTreePath } from '../tree-path.js'
 import { TreeReader } from '../tree-reader.js'
 import { Destination } from './checkout-destination.js'
-import { type CheckoutPlan, planCheckout, type TreeRoot } from './checkout-plan.js'
+import {
+  type CheckoutPlan,
+  claimedEntries,
+  type PlanOptions,
+  planCheckout,
+  type TreeRoot,
+} from './checkout-plan.js'
 import { CheckoutRun } from './checkout-run.js'
+import { startMakers } from './file-makers.js'
 import type { LeftOut } from './left-out.js'
 import type { OwnerMap } from './owner-map.js'
 import type { RecordBook } from './update/record-book.js'
@@ -98,8 +106,12 @@ export async function checkout(
   const merges = target.state === 'filled' || target.state === 'other'
   if (merges && !force) throw notEmpty(destination, target.state)
 
-  const { tree, plan } = await readPlan(reader, root, options)
-  const isFolder = plan.node.entry.kind === 'directory'
+  const tree = new TreeReader(reader, { strictness: 'strict' })
+  const node = await resolveTreePath(reader, root.application, root.path)
+  // The threads start while the tree is read.
+  await using makers = startMakers(reader, options, claimedEntries(node))
+  const plan = await planCheckout(tree, node, planOptions(options))
+  const isFolder = node.entry.kind === 'directory'
   if (target.state === 'other' ? isFolder : target.exists && !isFolder) {
     throw wrongKind(destination, isFolder)
   }
@@ -107,8 +119,8 @@ export async function checkout(
   const run = new CheckoutRun(tree, plan, options)
   return await run.finish(async () => {
     if (!isFolder) await run.makeEntry(target)
-    else if (merges) await run.merge(target)
-    else await run.build(target)
+    else if (merges) await run.merge(target, makers)
+    else await run.build(target, makers)
   })
 }
 
@@ -132,7 +144,9 @@ export async function updateCheckout(
 ): Promise<CheckoutReport> {
   using target = openDestination(destination)
   if (!target.exists) throw nothingToUpdate(destination)
-  const { tree, plan } = await readPlan(reader, root, options)
+  const tree = new TreeReader(reader, { strictness: 'strict' })
+  const node = await resolveTreePath(reader, root.application, root.path)
+  const plan = await planCheckout(tree, node, planOptions(options))
   if (plan.node.entry.kind !== 'directory') throw wrongKind(destination, false)
   const run = new CheckoutRun(tree, plan, options)
   return await run.finish(async () => run.update(target))
@@ -146,14 +160,9 @@ function openDestination(path: string): Destination {
   )
 }
 
-async function readPlan(
-  reader: ObjectReader,
-  root: TreeRoot,
-  options: CheckoutOptions,
-): Promise<{ tree: TreeReader; plan: CheckoutPlan }> {
+function planOptions(options: CheckoutOptions): PlanOptions {
   const { maxEntries = defaultMaxEntries, ownerMap, signal } = options
-  const tree = new TreeReader(reader, { strictness: 'strict' })
-  return { tree, plan: await planCheckout(tree, root, { maxEntries, ownerMap, signal }) }
+  return { maxEntries, ownerMap, signal }
 }
 
 function checkSpace(plan: CheckoutPlan, target: Destination): void {

@@ -38,7 +38,7 @@ export type FileListener = {
   readonly redo: (path: Buffer, step: Step) => Promise<void>
 }
 
-const batchFiles = 256
+const batchFiles = 128
 const batchBytes = 4 * 1024 * 1024
 // Folders stay open until their files are made.
 const batchFolders = 64

@@ -3,6 +3,7 @@ import { planCheckout, type TreeRoot } from '../checkout/checkout-plan.js'
 import { type LeftOut, LeftOutList } from '../checkout/left-out.js'
 import { WalkCursor } from '../checkout/walk-cursor.js'
 import { listTree, type TreeEntry } from '../list.js'
+import { resolveTreePath } from '../tree-path.js'
 import { TreeReader } from '../tree-reader.js'
 import { ContentReader, type WantedFile } from './content-reader.js'
 import { TarSink, type WriteBytes } from './tar-sink.js'
@@ -55,7 +56,12 @@ export async function exportTar(
 ): Promise<TarExportReport> {
   const { maxEntries = defaultMaxEntries, touchSeconds, signal } = options
   const tree = new TreeReader(reader, { strictness: 'strict' })
-  const plan = await planCheckout(tree, root, { maxEntries, signal, ownerMap: undefined })
+  const found = await resolveTreePath(reader, root.application, root.path)
+  const plan = await planCheckout(tree, found, {
+    maxEntries,
+    signal,
+    ownerMap: undefined,
+  })
   const touch =
     touchSeconds === undefined ? undefined : { seconds: touchSeconds, nanoseconds: 0 }
   const { node, start, entries, hardLinks, modificationTimes } = plan

@@ -8,7 +8,7 @@ import { getApplication } from '../../store/typed-object.js'
 import { planCheckout } from '../checkout/checkout-plan.js'
 import { WalkCursor } from '../checkout/walk-cursor.js'
 import { resolveEntryKind } from '../entry-kind.js'
-import { rootEntry } from '../tree-path.js'
+import { resolveTreePath, rootEntry } from '../tree-path.js'
 import { TreeReader } from '../tree-reader.js'
 import { type EntryTable, rootEntryNumber } from './entry-table.js'
 import { noTime } from './tree-member.js'
@@ -29,11 +29,11 @@ export async function loadStoredTree(
 ): Promise<Application> {
   const tree = new TreeReader(reader, { strictness: 'strict' })
   const maxEntries = table.maxEntries
-  const plan = await planCheckout(
-    tree,
-    { application },
-    { maxEntries, signal, ownerMap: undefined },
-  )
+  const plan = await planCheckout(tree, await resolveTreePath(reader, application), {
+    maxEntries,
+    signal,
+    ownerMap: undefined,
+  })
   const found = await getApplication(reader, application)
   const cursor = new WalkCursor(0, plan.modificationTimes, undefined)
   const loading = new TreeLoading(table, tree, cursor, firstOfGroups(plan.hardLinks))

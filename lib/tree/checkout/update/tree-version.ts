@@ -1,17 +1,23 @@
 import type { Digest } from '../../../object/digest.js'
 import type { DirectoryEntry } from '../../../object/directory.js'
 import type { ModificationTime } from '../../../object/modification-times.js'
-import type { ObjectReader } from '../../../store/object-store.js'
 import { getApplication } from '../../../store/typed-object.js'
 import { countEntries, type EntriesBelow, ordinalOfPath } from '../../entry-ordinals.js'
 import { TreeExtras } from '../../tree-extras.js'
 import { resolveTreePath, rootEntry } from '../../tree-path.js'
-import { TreeReader } from '../../tree-reader.js'
+import type { TreeReader } from '../../tree-reader.js'
 import { surveyTree } from '../../tree-survey.js'
 import type { CheckoutPlan, TreeRoot } from '../checkout-plan.js'
 
 /** An entry with its place in the walk order of its application. */
 export type Placed = { readonly entry: DirectoryEntry; readonly ordinal: number }
+
+/** How a version is read. */
+export type VersionOptions = {
+  /** One time for every entry. */
+  readonly touch: ModificationTime | undefined
+  readonly counted: EntriesBelow
+}
 
 /** One stored tree, as an update looks at it. */
 export class TreeVersion {
@@ -37,17 +43,21 @@ export class TreeVersion {
     this.#below = facts.below
   }
 
-  /** Reads all of a tree but its files; throws as resolveTreePath and surveyTree do. */
+  /**
+   * Reads all of a tree but its files; throws as resolveTreePath and surveyTree do.
+   *
+   * @param counted - entries below directories that are not to be read again
+   */
   static async read(
-    reader: ObjectReader,
+    tree: TreeReader,
     { application: digest, path }: TreeRoot,
-    touch: ModificationTime | undefined,
+    { touch, counted }: VersionOptions,
   ): Promise<TreeVersion> {
-    const tree = new TreeReader(reader, { strictness: 'strict' })
+    const { objects: reader } = tree
     const application = await getApplication(reader, digest)
     const { entry, path: place } = await resolveTreePath(reader, digest, path)
     const whole = rootEntry(application)
-    const survey = await surveyTree(tree, whole.directory, { check: () => {} })
+    const survey = await surveyTree(tree, whole.directory, { check: () => {}, counted })
     const below = survey.entriesBelow
     const extras = await TreeExtras.find(tree, application, below)
     const ordinal = await ordinalOfPath(tree, whole, place, inner =>

@@ -11,6 +11,8 @@ import type { Placed, TreeVersion } from './tree-version.js'
 
 /** What an update has to do to a folder. */
 export type UpdatePlan = {
+  /** How many entries have to be made, or are folders with work in them. */
+  readonly entries: number
   /** Whether the entry of the new tree has to be made, or is a folder with work in it. */
   readonly isWanted: (ordinal: number) => boolean
   /** Names that go away, by the folder of the new tree that they are in. */
@@ -89,6 +91,7 @@ export class UpdatePlanner {
     if (this.#conflictCount > 0) throw this.#localChanges()
     const wanted = this.#wanted
     return {
+      entries: wanted.count(),
       isWanted: ordinal => wanted.get(ordinal - this.#first),
       removals: this.#removals,
     }
@@ -111,7 +114,7 @@ export class UpdatePlanner {
       }
       const name = (pair.after ?? pair.before)?.entry.name
       if (name === undefined) throw new Error('a pair of no entry')
-      const inner = await this.#look(frame, pair, findDisk(descent.path(name)))
+      const inner = await this.#look(frame, pair, () => findDisk(descent.path(name)))
       if (inner === undefined) continue
       signal?.throwIfAborted()
       makeSearchable(descent.path(name))
@@ -126,9 +129,10 @@ export class UpdatePlanner {
   async #look(
     frame: Frame,
     pair: Pair,
-    disk: DiskEntry | undefined,
+    see: () => DiskEntry | undefined,
   ): Promise<Frame | undefined> {
     if (this.#isLeftAlone(pair)) return undefined
+    const disk = see()
     if (pair.after === undefined) return this.#lookAtGoing(frame, pair.before, disk)
     if (disk === undefined) {
       this.#want(frame, pair.after)
