@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { InvalidArgumentError } from '../lib/errors.js'
+import type { SnapshotContents } from '../lib/snapshot/content/snapshot-contents.js'
 import type { DriverName } from '../lib/snapshot/driver/snapshot-driver.js'
 import type { Snapshotter } from '../lib/snapshot/snapshotter.js'
 import type { CommandContext } from './context.js'
@@ -21,6 +22,22 @@ export async function withSnapshotter<Result>(
 ): Promise<Result> {
   await using snapshotter = await openSnapshots(context, flags)
   return await action(snapshotter)
+}
+
+/** Runs an action on the files of the snapshots that the flags name. */
+export async function withContents<Result>(
+  context: CommandContext,
+  flags: SnapshotFlags,
+  action: (contents: SnapshotContents) => Promise<Result>,
+): Promise<Result> {
+  if (flags.socket === undefined) {
+    await using local = await openLocal(context, flags)
+    return await action(local)
+  }
+  const { ContentsByCalls } = await import('../lib/snapshot/content/contents-by-calls.js')
+  return withSnapshotter(context, flags, async snapshotter =>
+    action(new ContentsByCalls(snapshotter)),
+  )
 }
 
 /** The folder of snapshots that the flags name: in the repository unless told. */

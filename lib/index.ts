@@ -290,6 +290,24 @@ export {
   treeUsages,
   type UsageTally,
 } from './repository/usage/tree-usage.js'
+export { ContentsByCalls } from './snapshot/content/contents-by-calls.js'
+export {
+  type LoadedSnapshot,
+  type LoadProgress,
+  type LoadSnapshotOptions,
+  loadSnapshot,
+} from './snapshot/content/load-snapshot.js'
+export {
+  type SavedSnapshot,
+  type SaveProgress,
+  type SaveSnapshotOptions,
+  saveSnapshot,
+} from './snapshot/content/save-snapshot.js'
+export {
+  type LoadOptions,
+  type ShownSnapshot,
+  type SnapshotContents,
+} from './snapshot/content/snapshot-contents.js'
 export { type DriverName } from './snapshot/driver/snapshot-driver.js'
 export { type LocalSnapshotter } from './snapshot/local-snapshotter.js'
 export {

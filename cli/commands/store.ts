@@ -1,5 +1,4 @@
 import { parseTagName, type TagName } from '../../lib/object/tag-name.js'
-import { errnoOf } from '../../lib/system/errno.js'
 import { StatCache } from '../../lib/tree/source/stat-cache/stat-cache.js'
 import { storeApplication } from '../../lib/tree/source/store-application.js'
 import type { StoredTree } from '../../lib/tree/source/store-options.js'
@@ -7,6 +6,7 @@ import { readApplicationConfig } from '../application-config.js'
 import type { CommandContext } from '../context.js'
 import { objectMembers } from '../documents.js'
 import { refuseOwnRepository } from '../source-apart.js'
+import { saveStatCache } from '../stat-cache.js'
 import { counted, formatBytes } from '../text.js'
 
 export type StoreFlags = {
@@ -85,17 +85,6 @@ async function storeTree(
       message: `store ${path}`,
     })
   }
-  if (cache !== undefined) save(cache, context)
+  if (cache !== undefined) saveStatCache(cache, context)
   return stored
-}
-
-// The tree is stored, whatever becomes of what would make the next store quicker.
-function save(cache: StatCache, { output }: CommandContext): void {
-  try {
-    cache.save()
-  } catch (error) {
-    const code = errnoOf(error)
-    if (code === undefined) throw error
-    output.warn(`the stat cache could not be written (${code}): the next store reads all`)
-  }
 }

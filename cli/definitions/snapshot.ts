@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander'
+import type { LoadFlags } from '../commands/snapshot-load.js'
 import type { MakeFlags } from '../commands/snapshot-make.js'
+import type { SaveFlags } from '../commands/snapshot-save.js'
 import type { SnapshotterFlags } from '../commands/snapshotter.js'
 import type { Start } from '../context.js'
 import { examples } from '../help.js'
@@ -27,6 +29,7 @@ function defineSnapshot(program: Command, start: Start): void {
   defineLooking(snapshot, start)
   defineMaking(snapshot, start)
   defineMounting(snapshot, start)
+  defineStoring(snapshot, start)
   defineRepair(snapshot, start)
 }
 
@@ -185,6 +188,56 @@ function defineMounting(snapshot: Command, start: Start): void {
       start(async context => {
         const { snapshotUmount } = await import('../commands/snapshot-umount.js')
         await snapshotUmount(context, target)
+      }),
+    )
+}
+
+function defineStoring(snapshot: Command, start: Start): void {
+  withPlace(snapshot.command('save'))
+    .summary('store a snapshot in the repository')
+    .description(
+      'Stores the whole tree of a snapshot as an application; prints its digest. With ' +
+        '--diff only what the snapshot itself changes, with times, marked as layers of ' +
+        'OCI images are.',
+    )
+    .argument('<key>', 'the snapshot')
+    .requiredOption('-t, --tag <tag>', 'set this tag to it')
+    .option('--mtime', 'keep modification times (they change the digest)')
+    .option('--diff', 'only what the snapshot itself changes')
+    .addHelpText(
+      'after',
+      examples(
+        'cairn snapshot save base -t base --mtime',
+        'cairn snapshot save work -t layer --diff --socket /run/cairn.sock',
+      ),
+    )
+    .action((key: string, flags: SaveFlags) =>
+      start(async context => {
+        const { snapshotSave } = await import('../commands/snapshot-save.js')
+        await snapshotSave(context, key, flags)
+      }),
+    )
+
+  withLabels(withPlace(snapshot.command('load'), { makes: true }))
+    .summary('make a snapshot of a stored tree')
+    .description(
+      'Makes a committed snapshot of an application, verified and durable. What was loaded ' +
+        'before is not written again: the new snapshot shares its files.',
+    )
+    .argument('<ref>', 'what to load')
+    .argument('<name>', 'name of the new snapshot')
+    .option('--parent <name>', 'the snapshot that changes (save --diff) are applied to')
+    .addHelpText(
+      'after',
+      examples(
+        'cairn snapshot load base base',
+        'cairn snapshot load layer work2 --parent base',
+      ),
+    )
+    .action((ref: string, name: string, flags: LoadFlags) =>
+      start(async context => {
+        const { snapshotLoad } = await import('../commands/snapshot-load.js')
+        await snapshotLoad(context, { ref, name }, flags)
       }),
     )
 }

@@ -1,5 +1,6 @@
 import { SnapshotNotFoundError } from '../errors.js'
 import { isErrno } from '../system/errno.js'
+import { layerIdOf } from './metadata/snapshot-row.js'
 import type { Usage } from './snapshot.js'
 import type { SnapshotRoot } from './snapshot-root.js'
 
@@ -33,7 +34,8 @@ export class CommittedUsage {
   async #count(id: number): Promise<Usage> {
     const { driver, log } = this.#root
     try {
-      const usage = await driver.usage(String(id))
+      const row = log.table.findById(id)
+      const usage = await driver.usage(String(row === undefined ? id : layerIdOf(row)))
       if (log.table.findById(id) !== undefined) log.note({ kind: 'usage', id, usage })
       return usage
     } catch (error) {

@@ -1,20 +1,21 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import {
-  InvalidArgumentError,
-  SnapshotExistsError,
-  SnapshotInUseError,
-  SnapshotNotFoundError,
-  WrongSnapshotKindError,
-} from '../errors.js'
+import { WrongSnapshotKindError } from '../errors.js'
+import type { Digest } from '../object/digest.js'
 import { wallClock } from '../system/clock.js'
 import { isErrno } from '../system/errno.js'
 import { CommittedUsage } from './committed-usage.js'
+import type {
+  LoadOptions,
+  ShownSnapshot,
+  SnapshotContents,
+} from './content/snapshot-contents.js'
 import { findIdMapping } from './driver/id-mapping.js'
 import { parseFilters } from './filter/filter.js'
 import { KeyTurns } from './key-turns.js'
+import { KnownSnapshots, notFound } from './known-snapshots.js'
 import { keptLabels, updatedLabels } from './labels.js'
 import { layerOf } from './layer-of-row.js'
-import { describeRow, type SnapshotRow } from './metadata/snapshot-row.js'
+import { describeRow, layerIdOf, type SnapshotRow } from './metadata/snapshot-row.js'
 import type { SnapshotTable } from './metadata/snapshot-table.js'
 import type { Labels, Mount, SnapshotInfo, Usage } from './snapshot.js'
 import { noSnapshot, type SnapshotKey, showSnapshotKey } from './snapshot-key.js'
@@ -32,21 +33,19 @@ const batchSize = 100
 const lookedAtOnce = 1000
 
 /** Snapshots in a folder of this machine. */
-export class LocalSnapshotter implements Snapshotter {
+export class LocalSnapshotter implements Snapshotter, SnapshotContents {
   readonly #root: SnapshotRoot
   readonly #table: SnapshotTable
+  readonly #known: KnownSnapshots
   readonly #turns = new KeyTurns()
   readonly #usage: CommittedUsage
-  /** Rows that are being made a parent, by how many; they must not be removed. */
-  readonly #wanted = new Map<number, number>()
-  /** Rows that are being removed: none may become a parent. */
-  readonly #leaving = new Set<number>()
   #closed: Promise<void> | undefined
 
   /** Takes the root over: closing the snapshotter closes it. */
   constructor(root: SnapshotRoot) {
     this.#root = root
     this.#table = root.log.table
+    this.#known = new KnownSnapshots(root.log.table, root.driver)
     this.#usage = new CommittedUsage(root)
   }
 
@@ -66,7 +65,7 @@ export class LocalSnapshotter implements Snapshotter {
   }
 
   async stat(key: SnapshotKey): Promise<SnapshotInfo> {
-    return this.#describe(this.#get(key))
+    return this.#describe(this.#known.get(key))
   }
 
   async update(
@@ -75,7 +74,7 @@ export class LocalSnapshotter implements Snapshotter {
     { paths, signal }: UpdateOptions = {},
   ): Promise<SnapshotInfo> {
     return this.#change([key], signal, async () => {
-      const row = this.#get(key)
+      const row = this.#known.get(key)
       const changed = updatedLabels(row.labels, labels, paths)
       if (row.kind !== 'committed') findIdMapping(changed)
       const updated = later(row.updated)
@@ -83,12 +82,12 @@ export class LocalSnapshotter implements Snapshotter {
         kind: 'put',
         row: { ...row, labels: changed, updated },
       })
-      return this.#describe(this.#get(key))
+      return this.#describe(this.#known.get(key))
     })
   }
 
   async usage(key: SnapshotKey, options: CallOptions = {}): Promise<Usage> {
-    const row = this.#get(key)
+    const row = this.#known.get(key)
     switch (row.kind) {
       case 'view':
         return { size: 0, inodes: 0 }
@@ -102,7 +101,7 @@ export class LocalSnapshotter implements Snapshotter {
   }
 
   async mounts(key: SnapshotKey): Promise<readonly Mount[]> {
-    const row = this.#get(key)
+    const row = this.#known.get(key)
     if (row.kind !== 'committed') return this.#mountsOf(row)
     throw new WrongSnapshotKindError(
       `snapshot ${showSnapshotKey(key)} is committed: only active snapshots and views are mounted`,
@@ -128,10 +127,11 @@ export class LocalSnapshotter implements Snapshotter {
   ): Promise<void> {
     const kept = keptLabels(labels)
     await this.#change([name, key], signal, async () => {
-      const row = this.#get(key)
-      this.#refuseTaken(name)
-      if (row.kind !== 'active') throw notActive(row)
-      await this.#withParent(this.#newParent(row, parent), async parentId => {
+      const row = this.#known.get(key)
+      this.#known.refuseTaken(name)
+      this.#known.refuseInactive(row)
+      const parentId = this.#known.newParent(row, parent)
+      await this.#known.whileParent(parentId, async () => {
         // A name whose content a power cut could empty must not be given out.
         await this.#root.sync.sync(row.created)
         const now = wallClock()
@@ -146,23 +146,65 @@ export class LocalSnapshotter implements Snapshotter {
 
   async remove(key: SnapshotKey, { signal }: CallOptions = {}): Promise<void> {
     await this.#change([key], signal, async () => {
-      const { id } = this.#get(key)
-      if (this.#table.hasChildren(id) || this.#wanted.has(id)) {
-        throw new SnapshotInUseError(
-          `cannot remove snapshot ${showSnapshotKey(key)}: it is the parent of others`,
-          { key: showSnapshotKey(key) },
-        )
+      const row = this.#known.get(key)
+      await this.#known.whileLeaving(row, async () =>
+        this.#root.reserve.orFree(() =>
+          this.#root.log.commit({ kind: 'remove', id: row.id }),
+        ),
+      )
+      this.#root.discardLayer(layerIdOf(row))
+    })
+  }
+
+  async show(key: SnapshotKey): Promise<ShownSnapshot> {
+    const row = this.#known.get(key)
+    const below = this.#table.findById(row.parent)
+    return {
+      info: this.#describe(row),
+      mounts: row.kind === 'committed' ? this.#lookingMounts(row) : this.#mountsOf(row),
+      below: below && this.#lookingMounts(below),
+      ensureThere: async () => {
+        if (this.#table.findById(row.id) === undefined) throw notFound(key)
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    }
+  }
+
+  async load(
+    name: SnapshotKey,
+    { application, parent = noSnapshot, labels, fill, signal }: LoadOptions,
+  ): Promise<{ readonly shared: boolean }> {
+    const kept = keptLabels(labels)
+    const started = wallClock()
+    // Who loads the same thing meanwhile shares the files.
+    return this.#change([name, turnOf(application)], signal, async () => {
+      const below = this.#known.findParent(parent)
+      this.#known.refuseTaken(name)
+      const id = this.#root.takeId()
+      const found = this.#table.findLoaded(application, this.#table.findById(below))
+      const layer = found === undefined ? id : layerIdOf(found)
+      this.#root.holdLayer(layer)
+      const row = {
+        id,
+        key: name,
+        parent: below,
+        labels: kept,
+        source: { application, layer },
       }
-      this.#leaving.add(id)
       try {
-        await this.#root.reserve.orFree(() =>
-          this.#root.log.commit({ kind: 'remove', id }),
-        )
+        await this.#known.whileParent(below, async () => {
+          if (found === undefined) await this.#fill({ ...row, started }, fill, signal)
+          const now = wallClock()
+          const committed = { kind: 'committed', created: now, updated: now } as const
+          await this.#root.log.commit({ kind: 'put', row: { ...row, ...committed } })
+        })
       } finally {
-        this.#leaving.delete(id)
+        this.#root.releaseLayer(id)
+        this.#root.releaseLayer(layer)
+        this.#root.discardLayer(layer)
       }
-      this.#root.driver.remove(String(id))
-      this.#root.trash.start()
+      this.#usage.start(id)
+      return { shared: found !== undefined }
     })
   }
 
@@ -213,8 +255,8 @@ export class LocalSnapshotter implements Snapshotter {
     const kept = keptLabels(labels)
     findIdMapping(kept)
     return this.#change([key], signal, async () => {
-      const below = this.#findParent(parent)
-      this.#refuseTaken(key)
+      const below = this.#known.findParent(parent)
+      this.#known.refuseTaken(key)
       const id = this.#root.takeId()
       const row: SnapshotRow = {
         id,
@@ -225,8 +267,8 @@ export class LocalSnapshotter implements Snapshotter {
         updated: now,
         labels: kept,
       }
-      await this.#withParent(below, () => this.#create(row, signal))
-      this.#root.releaseId(id)
+      await this.#known.whileParent(below, () => this.#create(row, signal))
+      this.#root.releaseLayer(id)
       return this.#mountsOf(row)
     })
   }
@@ -241,11 +283,30 @@ export class LocalSnapshotter implements Snapshotter {
       signal?.throwIfAborted()
       await log.commit({ kind: 'put', row })
     } catch (error) {
-      this.#root.releaseId(row.id)
-      driver.remove(String(row.id))
-      this.#root.trash.start()
+      this.#root.releaseLayer(row.id)
+      this.#root.discardLayer(row.id)
       throw error
     }
+  }
+
+  // Until the log knows of it, a layer belongs to nobody, and a crash leaves an orphan.
+  async #fill(
+    {
+      started,
+      ...row
+    }: Omit<SnapshotRow, 'kind' | 'created' | 'updated'> & {
+      readonly started: bigint
+    },
+    fill: LoadOptions['fill'],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const times = { created: started, updated: started }
+    const layer = layerOf({ ...row, ...times, kind: 'active' }, this.#table)
+    const { driver, sync } = this.#root
+    await driver.create(layer, signal === undefined ? {} : { signal })
+    await fill(driver.mounts(layer))
+    signal?.throwIfAborted()
+    await sync.sync(started)
   }
 
   async #change<Result>(
@@ -260,17 +321,6 @@ export class LocalSnapshotter implements Snapshotter {
     })
   }
 
-  async #withParent(id: number, action: (id: number) => Promise<void>): Promise<void> {
-    this.#wanted.set(id, (this.#wanted.get(id) ?? 0) + 1)
-    try {
-      await action(id)
-    } finally {
-      const left = (this.#wanted.get(id) ?? 1) - 1
-      if (left === 0) this.#wanted.delete(id)
-      else this.#wanted.set(id, left)
-    }
-  }
-
   async #measure(row: SnapshotRow, options: CallOptions): Promise<Usage> {
     try {
       return await this.#root.driver.usage(String(row.id), options)
@@ -280,60 +330,19 @@ export class LocalSnapshotter implements Snapshotter {
     }
   }
 
+  // As a view of it would be mounted.
+  #lookingMounts(row: SnapshotRow): readonly Mount[] {
+    const { id, parents } = layerOf(row, this.#table)
+    const layer = { id: 'view', readOnly: true, parents: [id, ...parents] }
+    return this.#root.driver.mounts(layer)
+  }
+
   #mountsOf(row: SnapshotRow): readonly Mount[] {
     return this.#root.driver.mounts(layerOf(row, this.#table))
   }
 
   #describe(row: SnapshotRow): SnapshotInfo {
     return describeRow(row, this.#table.findById(row.parent))
-  }
-
-  #get(key: SnapshotKey): SnapshotRow {
-    const row = this.#table.find(key)
-    if (row === undefined) throw notFound(key)
-    return row
-  }
-
-  #findParent(parent: SnapshotKey): number {
-    if (parent === noSnapshot) return 0
-    const row = this.#table.find(parent)
-    if (row === undefined || this.#leaving.has(row.id)) throw notFound(parent)
-    if (row.kind === 'committed') return row.id
-    throw new InvalidArgumentError(
-      `the parent ${showSnapshotKey(parent)} is not committed: found ${row.kind}`,
-      { key: showSnapshotKey(parent), found: row.kind },
-    )
-  }
-
-  #newParent(row: SnapshotRow, parent: SnapshotKey = noSnapshot): number {
-    if (parent === noSnapshot) return row.parent
-    const found = this.#get(parent)
-    if (found.id === row.parent) return row.parent
-    if (row.parent !== 0) {
-      throw new InvalidArgumentError(
-        `snapshot ${showSnapshotKey(row.key)} has another parent than ${showSnapshotKey(parent)}`,
-        { key: showSnapshotKey(row.key), parent: showSnapshotKey(parent) },
-      )
-    }
-    if (found.kind !== 'committed') throw notCommitted(found)
-    if (this.#leaving.has(found.id)) throw notFound(parent)
-    if (this.#root.driver.canRebase) return found.id
-    throw new InvalidArgumentError(
-      `the driver ${this.driver} cannot give snapshot ${showSnapshotKey(row.key)} a parent: each of its snapshots is whole`,
-      { key: showSnapshotKey(row.key), driver: this.driver },
-    )
-  }
-
-  #refuseTaken(key: SnapshotKey): void {
-    if (key === noSnapshot) {
-      throw new InvalidArgumentError('the key of a new snapshot is empty')
-    }
-    const row = this.#table.find(key)
-    if (row === undefined) return
-    throw new SnapshotExistsError(
-      `snapshot ${showSnapshotKey(key)} exists: it is ${row.kind}`,
-      { key: showSnapshotKey(key), found: row.kind },
-    )
   }
 }
 
@@ -343,23 +352,7 @@ function later(time: bigint): bigint {
   return now > time ? now : time
 }
 
-function notFound(key: SnapshotKey): SnapshotNotFoundError {
-  const shown = showSnapshotKey(key)
-  return new SnapshotNotFoundError(`no snapshot ${shown}`, { key: shown })
-}
-
-function notActive({ key, kind }: SnapshotRow): WrongSnapshotKindError {
-  const shown = showSnapshotKey(key)
-  return new WrongSnapshotKindError(
-    `only active snapshots are committed: snapshot ${shown} is ${kind}`,
-    { key: shown, found: kind },
-  )
-}
-
-function notCommitted({ key, kind }: SnapshotRow): WrongSnapshotKindError {
-  const shown = showSnapshotKey(key)
-  return new WrongSnapshotKindError(
-    `only committed snapshots can be parents: snapshot ${shown} is ${kind}`,
-    { key: shown, found: kind },
-  )
+// No byte is this character: it is no key of a snapshot.
+function turnOf(application: Digest): SnapshotKey {
+  return `\u0100${application}` as SnapshotKey
 }

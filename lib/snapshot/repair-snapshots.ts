@@ -16,7 +16,11 @@ import { tryLock } from '../system/flock.js'
 import { appendRecords, maxRecordBytes } from '../system/record-log.js'
 import { LayerFolders } from './layer/layer-folders.js'
 import { decodeSnapshotChange, encodeSnapshotChange } from './metadata/snapshot-record.js'
-import type { SnapshotChange, SnapshotRow } from './metadata/snapshot-row.js'
+import {
+  layerIdOf,
+  type SnapshotChange,
+  type SnapshotRow,
+} from './metadata/snapshot-row.js'
 import { SnapshotTable } from './metadata/snapshot-table.js'
 import type { SnapshotKey } from './snapshot-key.js'
 
@@ -70,7 +74,7 @@ async function repair(root: string, calls: FileCalls): Promise<SnapshotRepairRep
   } finally {
     calls.close(fd)
   }
-  const lost = [...onDisk].filter(id => table.findById(Number(id)) === undefined)
+  const lost = [...onDisk].filter(id => !table.usesLayer(Number(id)))
   const moved = moveAside(root, folders, lost)
   calls.rename(log, damaged)
   calls.rename(fresh, log)
@@ -165,12 +169,12 @@ function isWhole(
   onDisk: ReadonlySet<string>,
 ): boolean {
   const isShown = row.kind === 'view' && row.parent !== 0
-  if (!isShown && !onDisk.has(String(row.id))) return false
+  if (!isShown && !onDisk.has(String(layerIdOf(row)))) return false
   const seen = new Set<number>([row.id])
   for (let { parent } = row; parent !== 0; ) {
     const below = rows.get(parent)
     if (below?.kind !== 'committed' || seen.has(parent)) return false
-    if (!onDisk.has(String(parent))) return false
+    if (!onDisk.has(String(layerIdOf(below)))) return false
     seen.add(parent)
     parent = below.parent
   }

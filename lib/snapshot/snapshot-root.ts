@@ -7,6 +7,7 @@ import type { LayerThreads } from './layer/layer-threads.js'
 import type { LayerTrash } from './layer/layer-trash.js'
 import { layerOf } from './layer-of-row.js'
 import type { SnapshotLog } from './metadata/snapshot-log.js'
+import { layerIdOf } from './metadata/snapshot-row.js'
 import { type SnapshotKey } from './snapshot-key.js'
 
 /** What opening a root found and put right. */
@@ -45,8 +46,8 @@ export class SnapshotRoot implements AsyncDisposable {
   readonly #lock: number
   readonly #folders: LayerFolders
   readonly #threads: LayerThreads
-  /** Ids of snapshots that are being made. */
-  readonly #taken = new Set<number>()
+  /** Ids of layers that are being made, or shared with one more, by how many. */
+  readonly #held = new Map<number, number>()
   #lastId: number
   #open = true
 
@@ -77,21 +78,33 @@ export class SnapshotRoot implements AsyncDisposable {
   /** An id that no snapshot had, for one that is being made. */
   takeId(): number {
     this.#lastId += 1
-    this.#taken.add(this.#lastId)
+    this.holdLayer(this.#lastId)
     return this.#lastId
   }
 
-  /** The snapshot of an id is in the log now, or never will be. */
-  releaseId(id: number): void {
-    this.#taken.delete(id)
+  /** Keeps a layer, whether or not the log knows a snapshot that has it. */
+  holdLayer(id: number): void {
+    this.#held.set(id, (this.#held.get(id) ?? 0) + 1)
+  }
+
+  /** Undoes one hold: the snapshot that it was for is in the log now, or never will be. */
+  releaseLayer(id: number): void {
+    const left = (this.#held.get(id) ?? 1) - 1
+    if (left === 0) this.#held.delete(id)
+    else this.#held.set(id, left)
+  }
+
+  /** Takes a layer away that no snapshot has, or will have. */
+  discardLayer(id: number): void {
+    if (this.#held.has(id) || this.log.table.usesLayer(id)) return
+    this.driver.remove(String(id))
+    this.trash.start()
   }
 
   /** Takes away the folders that belong to no snapshot. */
   discardOrphans(): void {
     for (const id of this.#folders.ids()) {
-      const number = Number(id)
-      if (this.#taken.has(number) || this.log.table.findById(number)) continue
-      this.driver.remove(id)
+      this.discardLayer(Number(id))
     }
   }
 
@@ -109,12 +122,12 @@ export class SnapshotRoot implements AsyncDisposable {
 async function agree({ log, folders, driver }: SnapshotRootParts): Promise<Recovery> {
   const { table } = log
   const onDisk = new Set(folders.ids())
-  const orphans = [...onDisk].filter(id => table.findById(Number(id)) === undefined)
+  const orphans = [...onDisk].filter(id => !table.usesLayer(Number(id)))
   for (const id of orphans) driver.remove(id)
   const restored: SnapshotKey[] = []
   const missing: SnapshotKey[] = []
   for (const row of table.rows()) {
-    if (row.kind === 'committed' && onDisk.has(String(row.id))) continue
+    if (row.kind === 'committed' && onDisk.has(String(layerIdOf(row)))) continue
     const layer = layerOf(row, table)
     if (driver.exists(layer)) continue
     // Only what is written before a commit may be lost by a power cut, and a folder

@@ -7,6 +7,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { parseDigest } from '../../lib/object/digest.js'
 import { SnapshotLog } from '../../lib/snapshot/metadata/snapshot-log.js'
 import {
   decodeSnapshotChange,
@@ -16,6 +17,8 @@ import type { SnapshotRow } from '../../lib/snapshot/metadata/snapshot-row.js'
 import { type FileCalls, systemFileCalls } from '../../lib/system/file-calls.js'
 import { failingCalls } from '../support/failing-calls.js'
 import { key, labels } from '../support/snapshots/subject.js'
+
+const application = parseDigest(`0a${'5c'.repeat(32)}`)
 
 function row(id: number, more: Partial<SnapshotRow> = {}): SnapshotRow {
   return {
@@ -46,6 +49,7 @@ t.test('reads back every change that it writes', async t => {
   })
   for (const change of [
     { kind: 'put', row: odd },
+    { kind: 'put', row: { ...odd, source: { application, layer: 2 ** 39 } } },
     { kind: 'remove', id: 9 },
     { kind: 'usage', id: 9, usage: { size: 2 ** 41, inodes: 3 } },
     { kind: 'ids', last: 12 },

@@ -1,13 +1,14 @@
 import { InvalidObjectError } from '../../errors.js'
 import { ByteReader } from '../../object/byte-reader.js'
 import { ByteWriter } from '../../object/byte-writer.js'
+import { digestBytes, parseDigestBytes } from '../../object/digest.js'
 import type { Labels, SnapshotKind } from '../snapshot.js'
 import { parseSnapshotKey, snapshotKeyBytes } from '../snapshot-key.js'
-import type { SnapshotChange, SnapshotRow } from './snapshot-row.js'
+import type { SnapshotChange, SnapshotRow, SnapshotSource } from './snapshot-row.js'
 
 const recordVersion = 1
 
-const changeBytes = { put: 1, remove: 2, usage: 3, ids: 4 } as const
+const changeBytes = { put: 1, remove: 2, usage: 3, ids: 4, load: 5 } as const
 const kindBytes: Readonly<Record<SnapshotKind, number>> = {
   view: 1,
   active: 2,
@@ -22,15 +23,20 @@ const kindBytes: Readonly<Record<SnapshotKind, number>> = {
  *   value;
  * - 2 remove: u64 id;
  * - 3 usage: u64 id, u64 bytes, u64 inodes;
- * - 4 ids: u64 the highest id given out.
+ * - 4 ids: u64 the highest id given out;
+ * - 5 load, a put of a snapshot made from an application: u64 id of its layer's folder,
+ *   LP(digest), then as put.
  *
  * Times are nanoseconds since 1970, texts UTF-8, integers little-endian, LP is a u16
  * length in front.
  */
 export function encodeSnapshotChange(change: SnapshotChange): Buffer {
-  const writer = new ByteWriter().u8(recordVersion).u8(changeBytes[change.kind])
+  const isLoad = change.kind === 'put' && change.row.source !== undefined
+  const byte = isLoad ? changeBytes.load : changeBytes[change.kind]
+  const writer = new ByteWriter().u8(recordVersion).u8(byte)
   switch (change.kind) {
     case 'put':
+      writeSource(writer, change.row)
       writeRow(writer, change.row)
       break
     case 'remove':
@@ -67,6 +73,10 @@ function readChange(reader: ByteReader, change: number): SnapshotChange {
   switch (change) {
     case changeBytes.put:
       return { kind: 'put', row: readRow(reader) }
+    case changeBytes.load: {
+      const source = readSource(reader)
+      return { kind: 'put', row: { ...readRow(reader), source } }
+    }
     case changeBytes.remove:
       return { kind: 'remove', id: reader.size('id') }
     case changeBytes.usage: {
@@ -79,6 +89,18 @@ function readChange(reader: ByteReader, change: number): SnapshotChange {
     default:
       throw reader.invalid(`unknown change: found ${change}`)
   }
+}
+
+function writeSource(writer: ByteWriter, { source }: SnapshotRow): void {
+  if (source === undefined) return
+  writer
+    .size(source.layer, 'layer')
+    .prefixed(digestBytes(source.application), 'application')
+}
+
+function readSource(reader: ByteReader): SnapshotSource {
+  const layer = reader.size('layer')
+  return { layer, application: parseDigestBytes(reader.prefixed('application')) }
 }
 
 function writeRow(writer: ByteWriter, row: SnapshotRow): void {

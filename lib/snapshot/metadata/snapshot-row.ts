@@ -1,3 +1,4 @@
+import type { Digest } from '../../object/digest.js'
 import type { Labels, SnapshotInfo, SnapshotKind, Usage } from '../snapshot.js'
 import { noSnapshot, type SnapshotKey } from '../snapshot-key.js'
 
@@ -12,6 +13,20 @@ export type SnapshotRow = {
   readonly created: bigint
   readonly updated: bigint
   readonly labels: Labels
+  /** Of one that was made from an application; unchanged ever since. */
+  readonly source?: SnapshotSource
+}
+
+/** Where the files of a snapshot come from. */
+export type SnapshotSource = {
+  readonly application: Digest
+  /** Names the folder of its files, which all that have them on one parent share. */
+  readonly layer: number
+}
+
+/** Names the folder that holds the files of a snapshot. */
+export function layerIdOf({ id, source }: SnapshotRow): number {
+  return source?.layer ?? id
 }
 
 /** One change of the table: what a record of the log holds. */

@@ -1,13 +1,16 @@
 import { InvalidObjectError } from '../../errors.js'
+import type { Digest } from '../../object/digest.js'
 import type { Usage } from '../snapshot.js'
 import { type SnapshotKey, showSnapshotKey } from '../snapshot-key.js'
-import type { SnapshotChange, SnapshotRow } from './snapshot-row.js'
+import { layerIdOf, type SnapshotChange, type SnapshotRow } from './snapshot-row.js'
 
 /** All snapshots of one root: what the changes in its log add up to. */
 export class SnapshotTable {
   readonly #byId = new Map<number, SnapshotRow>()
   readonly #byKey = new Map<SnapshotKey, SnapshotRow>()
   readonly #children = new Map<number, number>()
+  /** How many snapshots have their files in a folder. */
+  readonly #layers = new Map<number, number>()
   readonly #usages = new Map<number, Usage>()
   #lastId = 0
   #sorted: readonly SnapshotRow[] | undefined
@@ -31,6 +34,25 @@ export class SnapshotTable {
 
   hasChildren(id: number): boolean {
     return this.#children.has(id)
+  }
+
+  /** Whether a snapshot has its files in the folder of this number. */
+  usesLayer(layer: number): boolean {
+    return this.#layers.has(layer)
+  }
+
+  /** A snapshot with the files of an application, on top of the same parent's files. */
+  findLoaded(
+    application: Digest,
+    parent: SnapshotRow | undefined,
+  ): SnapshotRow | undefined {
+    const below = parent && layerIdOf(parent)
+    for (const row of this.#byId.values()) {
+      if (row.source?.application !== application) continue
+      const other = this.#byId.get(row.parent)
+      if ((other && layerIdOf(other)) === below) return row
+    }
+    return undefined
   }
 
   /** What a committed snapshot takes, once that is known. */
@@ -109,12 +131,14 @@ export class SnapshotTable {
     const before = this.#byId.get(row.id)
     if (before !== undefined) {
       this.#byKey.delete(before.key)
-      this.#count(before.parent, -1)
+      count(this.#children, before.parent, -1)
+      count(this.#layers, layerIdOf(before), -1)
     }
     this.#byId.set(row.id, row)
     this.#byKey.set(row.key, row)
-    this.#count(row.parent, 1)
-    this.#lastId = Math.max(this.#lastId, row.id)
+    count(this.#children, row.parent, 1)
+    count(this.#layers, layerIdOf(row), 1)
+    this.#lastId = Math.max(this.#lastId, row.id, layerIdOf(row))
     this.#sorted = undefined
   }
 
@@ -127,16 +151,17 @@ export class SnapshotTable {
     this.#byId.delete(id)
     this.#byKey.delete(row.key)
     this.#usages.delete(id)
-    this.#count(row.parent, -1)
+    count(this.#children, row.parent, -1)
+    count(this.#layers, layerIdOf(row), -1)
     this.#sorted = undefined
   }
+}
 
-  #count(parent: number, difference: number): void {
-    if (parent === 0) return
-    const count = (this.#children.get(parent) ?? 0) + difference
-    if (count === 0) this.#children.delete(parent)
-    else this.#children.set(parent, count)
-  }
+function count(counts: Map<number, number>, id: number, difference: number): void {
+  if (id === 0) return
+  const found = (counts.get(id) ?? 0) + difference
+  if (found === 0) counts.delete(id)
+  else counts.set(id, found)
 }
 
 function badParent(row: SnapshotRow, parent: number, problem: string) {

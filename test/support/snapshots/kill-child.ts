@@ -1,10 +1,13 @@
-import { writeFileSync, writeSync } from 'node:fs'
+import { mkdirSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { loadSnapshot } from '../../../lib/snapshot/content/load-snapshot.js'
+import type { LocalSnapshotter } from '../../../lib/snapshot/local-snapshotter.js'
 import { openSnapshotter } from '../../../lib/snapshot/open-snapshotter.js'
 import type { Snapshotter } from '../../../lib/snapshot/snapshotter.js'
+import { storePart } from '../layer-trees.js'
 import { key, walkAll } from './subject.js'
 
-// Prepares, fills, commits and removes snapshots in three lanes until it is killed, and
+// Prepares, fills, commits, loads and removes snapshots in three lanes until it is killed, and
 // says what it is about to do, and when it was told that it is done.
 
 const [root = '', start = '0'] = process.argv.slice(2)
@@ -14,6 +17,7 @@ export type KillStep =
   | { readonly call: 'prepare'; readonly key: string; readonly parent: string }
   | { readonly call: 'commit'; readonly name: string; readonly key: string }
   | { readonly call: 'remove'; readonly key: string }
+  | { readonly call: 'load'; readonly name: string }
 
 let count = 0
 
@@ -33,7 +37,22 @@ async function remove(snapshotter: Snapshotter, name: string): Promise<void> {
   await step({ call: 'remove', key: name }, () => snapshotter.remove(key(name)))
 }
 
-async function runLane(snapshotter: Snapshotter, lane: string): Promise<never> {
+/** Two snapshots of one content: the second one shares the files of the first. */
+async function loadTwice(snapshotter: LocalSnapshotter, name: string): Promise<string[]> {
+  const folder = join(root, '..', 'sources', name)
+  mkdirSync(join(folder, 'more'), { recursive: true })
+  writeFileSync(join(folder, 'content'), name)
+  const { digest: application, reader } = await storePart(folder)
+  const names = [name, `${name} copy`]
+  for (const each of names) {
+    await step({ call: 'load', name: each }, async () => {
+      await loadSnapshot(snapshotter, key(each), { reader, application })
+    })
+  }
+  return names
+}
+
+async function runLane(snapshotter: LocalSnapshotter, lane: string): Promise<never> {
   let chain: string[] = []
   for (let round = 0; ; round++) {
     const [active, name] = [`${lane} active ${round}`, `${lane} name ${round}`]
@@ -52,6 +71,8 @@ async function runLane(snapshotter: Snapshotter, lane: string): Promise<never> {
     if (chain.length < 4) continue
     for (const each of chain.toReversed()) await remove(snapshotter, each)
     chain = []
+    const loaded = await loadTwice(snapshotter, `${lane} loaded ${round}`)
+    for (const each of loaded) await remove(snapshotter, each)
   }
 }
 
