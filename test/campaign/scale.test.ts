@@ -63,8 +63,8 @@ async function peakMemory(
     "'peak ' + process.resourceUsage().maxRSS))"
   const file = join(root, '..', 'peak.cjs')
   writeFileSync(file, hook)
-  const env = { NODE_OPTIONS: `--require=${file}` }
-  const { code, stderr } = await cairn([...args, '--repo', root], { env })
+  const nodeOptions = ['--require', file]
+  const { code, stderr } = await cairn([...args, '--repo', root], { nodeOptions })
   t.equal(code, 0, stderr)
   return Number(/peak (\d+)$/.exec(stderr)?.[1]) * 1024
 }
@@ -76,8 +76,19 @@ function countReads(t: Test, root: string, args: readonly string[]): number {
   const command = [process.execPath, cairnPath, ...args, '--repo', root]
   const { status, stderr } = spawnSync(
     'strace',
-    ['-f', '-y', '--seccomp-bpf', '-o', log, '-e', reading, ...command],
-    { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: undefined } },
+    [
+      '-f',
+      '-y',
+      '--seccomp-bpf',
+      '-E',
+      'NODE_OPTIONS',
+      '-o',
+      log,
+      '-e',
+      reading,
+      ...command,
+    ],
+    { encoding: 'utf8' },
   )
   t.equal(status, 0, stderr)
   return readFileSync(log, 'latin1')

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { nodeCommand } from '../support/node-command.js'
 import { cairn, cairnJson, cairnPath } from '../support/run-cairn.js'
 import { storeFolder } from '../support/stored-folder.js'
 
@@ -30,7 +31,7 @@ t.test('bundle writes to a pipe and reads from one', async t => {
   const { repo, folder, digest } = await storeFolder(t)
   const other = join(folder, 'other')
   await cairn(['init', '--layout', 'loose'], { repo: other })
-  const program = `"${process.execPath}" "${cairnPath}"`
+  const program = [...nodeCommand, cairnPath].map(word => `"${word}"`).join(' ')
   const out = execFileSync(
     '/bin/sh',
     [

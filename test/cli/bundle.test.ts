@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { nodeCommand } from '../support/node-command.js'
 import { cairn } from '../support/run-cairn.js'
 import { storeFolder } from '../support/stored-folder.js'
 
@@ -9,7 +10,8 @@ const bundle = join(import.meta.dirname, '../../bin')
 
 function run(repo: string, ...args: readonly string[]): string {
   const program = join(bundle, 'main.js')
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+  const [command, ...first] = nodeCommand
+  const { status, stdout, stderr } = spawnSync(command, [...first, program, ...args], {
     encoding: 'utf8',
     env: { ...process.env, CAIRN_REPO: repo },
   })

@@ -4,6 +4,7 @@ import { existsSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { nodeCommand } from '../support/node-command.js'
 import { cairn, cairnPath, startCairn } from '../support/run-cairn.js'
 import { storeFolder } from '../support/stored-folder.js'
 
@@ -129,7 +130,8 @@ t.test('ends quietly when nobody reads its output any more', async t => {
 
 t.test('tells of a full disk behind its output', async t => {
   const { repo } = await storeFolder(t)
-  const child = spawn(process.execPath, [cairnPath, 'ls', 'app', '--repo', repo], {
+  const [command, ...first] = nodeCommand
+  const child = spawn(command, [...first, cairnPath, 'ls', 'app', '--repo', repo], {
     stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
   })
   let stderr = ''

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { nodeCommand } from '../support/node-command.js'
 import { archive, member } from '../support/raw-archive.js'
 import { cairn, cairnJson, cairnPath } from '../support/run-cairn.js'
 import { storeFolder } from '../support/stored-folder.js'
@@ -23,9 +24,10 @@ t.test('takes a tree out as an archive and stores it again', async t => {
 t.test('reads standard input', async t => {
   const { source, repo } = await storeFolder(t)
   const packed = execFileSync('tar', ['-C', source, '-czf', '-', '.'])
+  const [command, ...first] = nodeCommand
   const child = spawn(
-    process.execPath,
-    [cairnPath, 'tar', 'import', '-', '-t', 'piped'],
+    command,
+    [...first, cairnPath, 'tar', 'import', '-', '-t', 'piped'],
     {
       env: { ...process.env, CAIRN_REPO: repo },
       stdio: ['pipe', 'ignore', 'ignore'],

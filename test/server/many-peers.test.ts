@@ -13,6 +13,7 @@ import type { Repository } from '../../lib/repository/repository.js'
 import type { StoreSession } from '../../lib/store/object-store.js'
 import { putApplication, putDirectory, putHeader } from '../../lib/store/typed-object.js'
 import { layouts, makeRepositoryWith } from '../support/golden-repository.js'
+import { nodeCommand } from '../support/node-command.js'
 
 const peers = 20
 const filesInTree = 60
@@ -79,7 +80,8 @@ for (const layout of layouts) {
       const near = await makeRepositoryWith(join(folder, 'near'), [], layout)
       await fill(near, 0)
       await fill(far, 100)
-      const child = spawn(process.execPath, [script, join(folder, 'served')], {
+      const [command, ...first] = nodeCommand
+      const child = spawn(command, [...first, script, join(folder, 'served')], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       t.teardown(() => child.kill())

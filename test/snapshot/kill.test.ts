@@ -44,7 +44,7 @@ async function killWhileBusy(
   t: Test,
   { root, round, after }: { root: string; round: number; after: number },
 ): Promise<Said[]> {
-  const child = startChild(t, process.execPath, [script, root, String(round)])
+  const child = startChild(t, script, [root, String(round)])
   let text = ''
   const ready = new Promise<void>(resolve => {
     child.process.stdout?.on('data', (chunk: Buffer) => {

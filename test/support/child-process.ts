@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { nodeCommand } from './node-command.js'
 
 /** A child process that speaks in lines. */
 export class LineChild {
@@ -52,9 +53,12 @@ export class LineChild {
   }
 }
 
-/** Starts a program that is killed at the end of the test, if it still runs. */
-export function startChild(t: Test, command: string, args: readonly string[]): LineChild {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+/** Starts a script that is killed at the end of the test, if it still runs. */
+export function startChild(t: Test, script: string, args: readonly string[]): LineChild {
+  const [command, ...first] = nodeCommand
+  const child = spawn(command, [...first, script, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   t.teardown(() => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
   })
@@ -69,5 +73,5 @@ export function startRepositoryChild(
   ...args: readonly string[]
 ): LineChild {
   const script = fileURLToPath(new URL('repository-child.js', import.meta.url))
-  return startChild(t, process.execPath, [script, action, root, ...args])
+  return startChild(t, script, [action, root, ...args])
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bareNodeCommand, nodeCommand } from './node-command.js'
 
 /** The built program: `node` runs it. */
 export const cairnPath = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
@@ -22,6 +23,8 @@ export type CairnOptions = {
   readonly repo?: string
   readonly cwd?: string
   readonly home?: string
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[]
   /** Added to the environment; undefined takes a variable out. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Runs as this user. */
@@ -77,16 +80,13 @@ export function startCairn(
     repo,
     cwd,
     home = join(tmpdir(), 'cairn-test-no-home'),
+    nodeOptions = [],
     env,
     uid,
     gid,
   } = options
-  // What tap loads into every child writes records when it ends: another user may not.
-  const [command, first] =
-    uid === undefined
-      ? [process.execPath, []]
-      : ['env', ['-u', 'NODE_OPTIONS', process.execPath]]
-  return spawn(command, [...first, cairnPath, ...args], {
+  const [command, ...first] = uid === undefined ? nodeCommand : bareNodeCommand
+  return spawn(command, [...first, ...nodeOptions, cairnPath, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,

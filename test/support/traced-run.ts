@@ -61,6 +61,8 @@ export async function runTraced(
     if (inject?.effect !== 'kill') options.push('--seccomp-bpf')
     if (inject !== undefined) options.push('-e', injectionText(inject))
     if (inject?.path !== undefined) options.push('-P', inject.path)
+    // What tap loads into every child would be traced as well.
+    options.push('-E', 'NODE_OPTIONS')
     const command = [process.execPath, cairnPath, ...args]
     const outcome = await run('strace', [...options, ...command])
     return { ...outcome, calls: parseTrace(readFileSync(log, 'latin1')) }
@@ -84,8 +86,6 @@ async function run(
     detached: true,
     env: {
       ...process.env,
-      // What a test runner loads into every child would be traced as well.
-      NODE_OPTIONS: undefined,
       UV_THREADPOOL_SIZE: '1',
       UV_USE_IO_URING: '0',
       HOME: join(tmpdir(), 'cairn-test-no-home'),

@@ -25,6 +25,7 @@ import { setXattr } from '../../../lib/system/xattr.js'
 import type { SourceProblem } from '../../../lib/tree/source/source-problem.js'
 import { storeDirectory } from '../../../lib/tree/source/store-directory.js'
 import { storeFile } from '../../../lib/tree/source/store-file.js'
+import { nodeCommand } from '../../support/node-command.js'
 import { makeMemoryFolder, needsRoot, removeFolder } from '../../support/source-folder.js'
 import { beginInMemory, storeInMemory } from '../../support/stored-tree.js'
 
@@ -58,9 +59,10 @@ function storeElsewhere(
   args: readonly string[],
   options: { uid?: number; gid?: number } = {},
 ): Answer | undefined {
+  const [command, ...first] = nodeCommand
   const { stdout } = spawnSync(
-    process.execPath,
-    ['--input-type=module', '-e', program, String(module), ...args],
+    command,
+    [...first, '--input-type=module', '-e', program, String(module), ...args],
     { encoding: 'utf8', cwd: '/', ...options },
   )
   return stdout === '' ? undefined : (JSON.parse(stdout) as Answer)
