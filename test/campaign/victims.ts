@@ -123,6 +123,16 @@ export const victims: readonly Victim[] = [
     isDamaged: true,
     prepare: async (folder, root) => damaged(folder, root, 'loose'),
   },
+  {
+    name: 'migrate to loose objects',
+    needsOrderedNames: true,
+    prepare: async (folder, root) => moving(folder, root, ['pack', 'loose']),
+  },
+  {
+    name: 'migrate to packs',
+    needsOrderedNames: true,
+    prepare: async (folder, root) => moving(folder, root, ['loose', 'pack']),
+  },
 ]
 
 /** What the tags of a repository name. */
@@ -151,6 +161,19 @@ async function storeTree(root: string, tree: string, tag?: string): Promise<void
   const { descriptor } = await storeApplication(tree, session.objects, {})
   await session.objects.publish([descriptor.digest])
   if (tag !== undefined) await repository.tags.set(tag, descriptor)
+}
+
+/** Two states of a tree, and what no tag names. */
+async function moving(
+  folder: string,
+  root: string,
+  [from, to]: readonly [StoreLayout, StoreLayout],
+): Promise<Scene> {
+  await initialize(root, from)
+  await storeTree(root, makeTree(folder, 'old', 6), 'tree')
+  await storeTree(root, makeTree(folder, 'new', 12), 'tree')
+  await storeTree(root, makeTree(folder, 'lost', 6))
+  return scene(['migrate', '--layout', to])
 }
 
 /** A content, an index and a log are damaged; another repository has what is needed. */
