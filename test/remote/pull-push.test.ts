@@ -27,6 +27,7 @@ import {
 import { createServer } from '../../server/cairn-server.js'
 import type { LogEntry } from '../../server/log-entry.js'
 import { makeRepository, storeSmallTree } from '../support/scratch-repository.js'
+import { testFolder } from '../support/test-folder.js'
 
 type Place = {
   readonly near: Repository
@@ -40,7 +41,7 @@ async function start(
   t: Test,
   algorithms: { near?: AlgorithmName; far?: AlgorithmName; third?: AlgorithmName } = {},
 ): Promise<Place> {
-  const folder = t.testdir({ near: {}, far: {}, third: {} })
+  const folder = testFolder(t, { near: {}, far: {}, third: {} })
   const make = async (name: 'near' | 'far' | 'third'): Promise<Repository> =>
     makeRepository(join(folder, name), { algorithm: algorithms[name] ?? 'blake3' })
   const [near, far, third] = [await make('near'), await make('far'), await make('third')]

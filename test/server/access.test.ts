@@ -22,6 +22,7 @@ import { makeGoldenRepository, makeRepositoryWith } from '../support/golden-repo
 import { loadGoldenTree } from '../support/golden-tree.js'
 import { rawRequest, sendRaw } from '../support/raw-http.js'
 import { openRawPush } from '../support/raw-push.js'
+import { testFolder } from '../support/test-folder.js'
 
 const { application, tagName } = loadGoldenTree()
 const header = forgeHeader()
@@ -31,7 +32,7 @@ async function serve(
   options: Partial<ServerOptions> = {},
   failedLogins: AccessPolicy['failedLogins'] = {},
 ) {
-  const folder = t.testdir({ served: { team: {} } })
+  const folder = testFolder(t, { served: { team: {} } })
   const root = join(folder, 'served')
   await makeGoldenRepository(join(root, 'team', 'app'))
   await makeRepositoryWith(join(root, 'other'))

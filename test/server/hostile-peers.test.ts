@@ -25,6 +25,7 @@ import {
   upgradeRequest,
 } from '../support/raw-http.js'
 import { splitHead } from '../support/replay-socket.js'
+import { testFolder } from '../support/test-folder.js'
 
 const { application } = loadGoldenTree()
 const pushEvents = loadTranscript('push-empty').connections[0] ?? []
@@ -43,7 +44,7 @@ async function start(
   t: Test,
   { filled = false, ...options }: Partial<ServerOptions> & { filled?: boolean } = {},
 ): Promise<Place> {
-  const root = join(t.testdir(), 'repository')
+  const root = join(testFolder(t), 'repository')
   const repository = await (filled
     ? makeGoldenRepository(root)
     : makeRepositoryWith(root))

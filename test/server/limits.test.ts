@@ -20,6 +20,7 @@ import {
   upgradeRequest,
 } from '../support/raw-http.js'
 import { openRawPush } from '../support/raw-push.js'
+import { testFolder } from '../support/test-folder.js'
 
 const header = forgeHeader()
 const target = '/app?service=receive-objects&tag=pushed'
@@ -31,7 +32,7 @@ function treeOf(fileBytes: number): ForgedObject[] {
 }
 
 async function serve(t: Test, limits: ServerLimits) {
-  const root = t.testdir()
+  const root = testFolder(t)
   const repository = await makeRepositoryWith(join(root, 'app'))
   const log: LogEntry[] = []
   let wake: (() => void) | undefined

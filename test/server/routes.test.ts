@@ -23,6 +23,7 @@ import {
   sendRaw,
   upgradeRequest,
 } from '../support/raw-http.js'
+import { testFolder } from '../support/test-folder.js'
 
 const { application, tagName } = loadGoldenTree()
 
@@ -37,7 +38,7 @@ type Place = {
 
 /** Starts a server over a folder with the recorded tree at /team/app and at /other. */
 async function start(t: Test, options: Partial<ServerOptions> = {}): Promise<Place> {
-  const root = t.testdir({ team: {} })
+  const root = testFolder(t, { team: {} })
   await makeGoldenRepository(join(root, 'team', 'app'))
   await makeRepositoryWith(join(root, 'other'))
   const log: LogEntry[] = []

@@ -14,9 +14,10 @@ import { SnapshotServer } from '../../../server/grpc/snapshot-server.js'
 import { socketFolder } from '../../support/snapshots/socket-folder.js'
 import { key, labels, walkAll } from '../../support/snapshots/subject.js'
 import { startSnapshotter } from '../../support/start-snapshotter.js'
+import { testFolder } from '../../support/test-folder.js'
 
 async function serve(t: Test, onCall?: (call: FinishedCall) => void) {
-  const root = join(t.testdir({}), 'root')
+  const root = join(testFolder(t), 'root')
   const socket = join(socketFolder(t), 'socket')
   const snapshotter = await openSnapshotter(root, {
     driver: 'native',
@@ -158,7 +159,7 @@ t.test('tells of every call, and logs those that change something', async t => {
 })
 
 t.test('ends within seconds of SIGTERM, and lets another go on', async t => {
-  const root = join(t.testdir({}), 'root')
+  const root = join(testFolder(t), 'root')
   const socket = join(socketFolder(t), 'socket')
   const args = ['--socket', socket, '--root', root, '--driver', 'native']
   const first = await startSnapshotter(t, args)
