@@ -16,6 +16,11 @@ export class ByteWriter {
     this.#view = viewOf(this.#bytes)
   }
 
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length
+  }
+
   u8(value: number): this {
     const start = this.#reserve(1)
     this.#view.setUint8(start, value)

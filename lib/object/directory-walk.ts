@@ -74,7 +74,7 @@ export function* sumDirectory(payload: Uint8Array): Steps<ExactTotals> {
  * Finds a name that a directory and another entry have: each kind is in order, so a merge
  * of the two finds it without a table of names.
  */
-function findNameOfTwoKinds(
+export function findNameOfTwoKinds(
   payload: Uint8Array,
   othersStart: number,
 ): Buffer | undefined {

@@ -81,6 +81,10 @@ const kindBytes: Readonly<Record<EntryKind | 'unknown', number>> = {
 // object size 8, totals 12: the least that an entry can take.
 const minEntryBytes = 67
 
+// The least has a name of 1 byte, a header digest of 29 bytes, and no object.
+/** Bytes of an entry without its name, where digests have 33 bytes. */
+export const entryBytes = minEntryBytes - 1 + 4 + 33
+
 /** Orders two entries as a directory object stores them. */
 export function compareEntries(one: DirectoryEntry, other: DirectoryEntry): number {
   const oneRank = one.kind === 'directory' ? 0 : 1
@@ -224,14 +228,14 @@ export function directoryDescriptor(link: DirectoryLink): Descriptor {
 function estimateBytes(entries: Directory): number {
   let bytes = 4
   for (const entry of entries) {
-    // The least entry has a header digest of 29 bytes, and no object.
-    bytes += minEntryBytes + 4 + 33 + entry.name.length
+    bytes += entryBytes + entry.name.length
     if (entry.kind === 'symlink') bytes += entry.target.length
   }
   return bytes
 }
 
-function writeEntry(writer: ByteWriter, entry: DirectoryEntry): void {
+/** Writes one entry, without a look at its names. */
+export function writeEntry(writer: ByteWriter, entry: DirectoryEntry): void {
   writer
     .prefixed(entry.name, 'entry name')
     .u8(kindBytes[entry.kind])

@@ -11,7 +11,7 @@ import type { ObjectType } from '../object/object-type.js'
 import type { Strictness } from '../object/strictness.js'
 import type { ObjectReader } from '../store/object-store.js'
 
-const cachedDirectoryBytes = 16 * 1024 * 1024
+const cachedDirectoryBytes = 2 * 1024 * 1024
 const cachedHeaders = 65_536
 
 /**

@@ -11,6 +11,7 @@ import { decodeCbor } from '../../lib/object/canonical-cbor.js'
 import { decodeDescriptor, encodeDescriptor } from '../../lib/object/descriptor.js'
 import { findDigest, findDigestBytes, parseDigest } from '../../lib/object/digest.js'
 import { decodeDirectory, encodeDirectory } from '../../lib/object/directory.js'
+import { DirectoryEncoder } from '../../lib/object/directory-encoder.js'
 import { DirectoryView } from '../../lib/object/directory-view.js'
 import { walkDirectory } from '../../lib/object/directory-walk.js'
 import { decodeHeader, encodeHeader } from '../../lib/object/header.js'
@@ -229,6 +230,30 @@ t.test('a view takes the directories that decoding takes, and shows them', async
       },
     ),
     { numRuns: 3000 },
+  )
+  t.pass()
+})
+
+t.test('an encoder encodes what encoding at once does, and refuses the rest', async t => {
+  fc.assert(
+    fc.property(
+      anyDirectory(10),
+      fc.option(fc.tuple(fc.nat(9), fc.nat(9))),
+      (directory, swap) => {
+        const entries = [...directory]
+        const [one, other] = swap ?? [0, 0]
+        const [first, second] = [entries[one], entries[other]]
+        if (first && second) [entries[one], entries[other]] = [second, first]
+        const atOnce = refusalOf(() => encodeDirectory(entries))
+        const encoded = refusalOf(() => {
+          const encoder = new DirectoryEncoder({ entries: 0, nameBytes: 0 })
+          for (const entry of entries) encoder.add(entry)
+          return encoder.finish()
+        })
+        return isDeepStrictEqual(encoded, atOnce)
+      },
+    ),
+    { numRuns: 1000 },
   )
   t.pass()
 })

@@ -69,7 +69,7 @@ export const maxPackBytes = 2 ** 48 - 1
 export const fullPackBytes = 1024 * 1024 * 1024
 
 /** Objects at which a pack is full: bounds the memory of writing its trailer. */
-export const fullPackObjects = 500_000
+export const fullPackObjects = 2 ** 18
 
 /** Plain bytes of the largest coded payload: bounds the table of its frames to 4 MiB. */
 export const maxCodedBytes = 2 ** 40

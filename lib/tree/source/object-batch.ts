@@ -1,6 +1,6 @@
 import { NotRepresentableError } from '../../errors.js'
 import type { SubObjectTotals } from '../../object/descriptor.js'
-import { type Directory, encodeDirectory, totalsOf } from '../../object/directory.js'
+import type { DirectoryEncoder } from '../../object/directory-encoder.js'
 import type { ObjectType } from '../../object/object-type.js'
 import { maxMetadataBytes } from '../../object/received-object.js'
 import type { NewObject, StoreSession } from '../../store/object-store.js'
@@ -110,14 +110,14 @@ export class ObjectBatch {
   }
 }
 
-function encode(pending: PendingDirectory, directory: Directory): Buffer {
+function encode(pending: PendingDirectory, directory: DirectoryEncoder): Buffer {
   const place = placeOf(pending.folder)
   pending.slot.totals = totalsAt(place, directory)
-  const payload = encodeDirectory(directory)
+  const payload = directory.finish()
   if (payload.length > maxMetadataBytes) {
     throw notRepresentable(
       place,
-      `its ${directory.length} entries take too much room: expected at most ` +
+      `its ${directory.count} entries take too much room: expected at most ` +
         `${maxMetadataBytes} bytes, found ${payload.length}`,
       { found: payload.length },
     )
@@ -125,9 +125,9 @@ function encode(pending: PendingDirectory, directory: Directory): Buffer {
   return payload
 }
 
-function totalsAt(place: NamedPlace, directory: Directory): SubObjectTotals {
+function totalsAt(place: NamedPlace, directory: DirectoryEncoder): SubObjectTotals {
   try {
-    return totalsOf(directory)
+    return directory.totals()
   } catch (error) {
     if (error instanceof NotRepresentableError) {
       throw notRepresentable(place, error.message)

@@ -1,5 +1,7 @@
 import type { ObjectLink, SubObjectTotals } from '../../object/descriptor.js'
-import type { Directory, DirectoryEntry } from '../../object/directory.js'
+import type { DirectoryEntry } from '../../object/directory.js'
+import { DirectoryEncoder } from '../../object/directory-encoder.js'
+import type { SourceNames } from './source-names.js'
 import type { SourceFolder } from './source-place.js'
 
 /** An object that waits in a batch; `link` is there once it is stored. */
@@ -24,32 +26,45 @@ export type PendingContent =
 
 type WaitingEntry = { readonly name: Buffer; readonly content: PendingContent }
 
-/** A directory whose entries are known, or becoming so. */
+// So many entries wait before it is seen which of them are known by now.
+const waitingEntries = 2048
+
+/** A directory whose entries are known, or becoming so: those that are, are encoded. */
 export class PendingDirectory {
   readonly folder: SourceFolder
   readonly slot: DirectorySlot = { link: undefined, totals: undefined }
-  /** Entries whose objects may still wait, and in their place what has become of them. */
-  readonly #entries: (WaitingEntry | DirectoryEntry)[] = []
-  #known = 0
+  readonly #encoder: DirectoryEncoder
+  #waiting: WaitingEntry[] = []
+  #enough = waitingEntries
 
-  constructor(folder: SourceFolder) {
+  constructor(folder: SourceFolder, names: SourceNames) {
     this.folder = folder
+    const { length, nameBytes } = names
+    this.#encoder = new DirectoryEncoder({ entries: length, nameBytes })
   }
 
   add(name: Buffer, content: PendingContent): void {
-    this.#entries.push({ name, content })
+    if (this.#waiting.length >= this.#enough) this.#settle()
+    this.#waiting.push({ name, content })
   }
 
   /** The directory, once every object that its entries name is stored; else undefined. */
-  findDirectory(): Directory | undefined {
-    for (; this.#known < this.#entries.length; this.#known++) {
-      const next = this.#entries[this.#known]
-      if (next === undefined || 'kind' in next) continue
-      const entry = findEntry(next.name, next.content)
-      if (entry === undefined) return undefined
-      this.#entries[this.#known] = entry
+  findDirectory(): DirectoryEncoder | undefined {
+    this.#settle()
+    return this.#waiting.length === 0 ? this.#encoder : undefined
+  }
+
+  #settle(): void {
+    let known = 0
+    for (const { name, content } of this.#waiting) {
+      const entry = findEntry(name, content)
+      if (entry === undefined) break
+      this.#encoder.add(entry)
+      known += 1
     }
-    return this.#entries.filter(entry => 'kind' in entry)
+    if (known > 0) this.#waiting = this.#waiting.slice(known)
+    // Looking at those that wait long again and again would cost more than they take.
+    this.#enough = Math.max(waitingEntries, 2 * this.#waiting.length)
   }
 }
 

@@ -16,7 +16,7 @@ import { HardLinkTable } from './hard-link-table.js'
 import { ObjectBatch } from './object-batch.js'
 import { PendingDirectory } from './pending-directory.js'
 import { makeHeader } from './source-header.js'
-import { readNames, type SourceName } from './source-names.js'
+import { readNames, type SourceName, type SourceNames } from './source-names.js'
 import {
   type NamedPlace,
   placeOf,
@@ -62,7 +62,7 @@ export async function scanTree(
 type Level = {
   readonly folder: SourceFolder
   readonly directory: PendingDirectory
-  readonly names: readonly SourceName[]
+  readonly names: SourceNames
   next: number
 }
 
@@ -133,7 +133,7 @@ class TreeScan implements Disposable {
 
   /** Goes one entry on; a promise only where that takes its time. */
   #step(level: Level): Promise<void> | undefined {
-    const next = level.names[level.next++]
+    const next = level.names.at(level.next++)
     if (next === undefined) {
       this.#leave(level)
       return undefined
@@ -193,7 +193,7 @@ class TreeScan implements Disposable {
     const moment = retryWhileChanging(() => this.#reader.see(place, lookAtIt, fd))
     this.#reader.enterFolder(fd)
     const names = callAt(place, () => readNames(place.path, fd))
-    const directory = new PendingDirectory(folder)
+    const directory = new PendingDirectory(folder, names)
     return { moment, level: { folder, directory, names, next: 0 } }
   }
 

@@ -15,12 +15,14 @@ const link = { digest: digestObject(algorithm, 'header', Buffer.alloc(18)), size
 const source = { parent: undefined, name: Buffer.from('/source') }
 const folder = { parent: source, name: Buffer.from('folder') }
 
+const noNames = { length: 0, nameBytes: 0, at: () => undefined }
+
 function makeDirectory(
   count: number,
   content: PendingContent,
   nameBytes = 8,
 ): PendingDirectory {
-  const directory = new PendingDirectory(folder)
+  const directory = new PendingDirectory(folder, noNames)
   for (let index = 0; index < count; index++) {
     directory.add(Buffer.from(String(index).padStart(nameBytes, '0')), content)
   }
