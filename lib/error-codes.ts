@@ -30,6 +30,7 @@ export const errorCodes = {
   wrong_object_type: { httpStatus: 409, grpcStatus: 9, exitCode: 5 },
   incomplete_closure: { httpStatus: 409, grpcStatus: 9, exitCode: 5 },
   tag_not_found: { httpStatus: 404, grpcStatus: 5, exitCode: 3 },
+  precondition_missing: { httpStatus: 428, grpcStatus: 9, exitCode: 2 },
   tag_conflict: { httpStatus: 412, grpcStatus: 10, exitCode: 4 },
   tag_protected: { httpStatus: 403, grpcStatus: 9, exitCode: 4 },
   invalid_tag_file: { httpStatus: 500, grpcStatus: 15, exitCode: 5 },

@@ -57,6 +57,11 @@ export class WrongObjectTypeError extends CairnError {
   readonly code = 'wrong_object_type'
 }
 
+/** A change that says neither what it expects nor that it does not care. */
+export class PreconditionMissingError extends CairnError {
+  readonly code = 'precondition_missing'
+}
+
 /** An object whose closure is not whole in the store. */
 export class IncompleteClosureError extends CairnError {
   readonly code = 'incomplete_closure'

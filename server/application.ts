@@ -12,9 +12,11 @@ import { RequestLog } from './request-log.js'
 import type { ServerContext } from './server-context.js'
 import type { Upgradable } from './upgrade-request.js'
 import { handleVersion1 } from './version1-handler.js'
+import type { Version2Context } from './version2/context.js'
+import { findVersion2Path, handleVersion2 } from './version2/version2-handler.js'
 
 /** What the application works with. */
-export type ApplicationContext = ServerContext & {
+export type ApplicationContext = Version2Context & {
   readonly logger: Logger
   readonly metrics: ServerMetrics
   /** Why the server is not ready, if it is not. */
@@ -23,7 +25,7 @@ export type ApplicationContext = ServerContext & {
   readonly upgradables: WeakMap<IncomingMessage, Upgradable>
 }
 
-/** Makes the HTTP application: health, metrics, and version 1 at each repository's path. */
+/** Makes the HTTP application: health, and both protocols at the path of each repository. */
 export function createApplication(context: ApplicationContext): Express {
   const application = createExpress()
   const logs = new WeakMap<Request, RequestLog>()
@@ -34,8 +36,9 @@ export function createApplication(context: ApplicationContext): Express {
     logs.set(request, log)
     log.follow(response)
     response.set('X-Request-Id', log.id)
-    // A body has no meaning here: the connection is not kept to read one to its end.
-    if (request.headers['content-length'] !== undefined || isChunked(request)) {
+    // In version 1 a body has no meaning: the connection is not kept to read one to its end.
+    const hasBody = request.headers['content-length'] !== undefined || isChunked(request)
+    if (hasBody && findVersion2Path(request.path) === undefined) {
       response.set('Connection', 'close')
     }
     next()
@@ -57,15 +60,23 @@ export function createApplication(context: ApplicationContext): Express {
   application.use(async (request, response) => {
     const log = logOf(request)
     const upgradable = context.upgradables.get(request)
+    const path = findVersion2Path(request.path)
+    if (path !== undefined) {
+      await handleVersion2(context, { request, response, log, upgradable }, path)
+      return
+    }
     await handleVersion1(context, { request, response, log, upgradable })
   })
   // oxlint-enable oxc/no-async-endpoint-handlers
   // Express knows an error handler by its four parameters.
   application.use(
-    (error: unknown, request: Request, response: Response, next: NextFunction) => {
+    (error: unknown, request: Request, response: Response, _next: NextFunction) => {
       logs.get(request)?.addError(error)
-      // Express then cuts off what was half sent.
-      if (response.headersSent) return next(error)
+      // What was half sent is cut off, so that nobody takes it for whole.
+      if (response.headersSent) {
+        response.destroy()
+        return
+      }
       const seconds = findRetryAfter(error)
       if (seconds !== undefined) response.set('Retry-After', String(seconds))
       sendProblem(response, problemOf(error))

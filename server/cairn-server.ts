@@ -4,6 +4,7 @@ import { CairnError, InvalidArgumentError } from '../lib/errors.js'
 import { findAlgorithmByName } from '../lib/object/algorithm.js'
 import { MemoryBudget } from '../lib/remote/memory-budget.js'
 import { defaultPatience } from '../lib/remote/peer-watch.js'
+import { Uploads } from '../lib/remote/version2/uploads.js'
 import type { RepositoryChoices } from '../lib/repository/config.js'
 import { Admission } from './admission.js'
 import { createApplication, createMetricsApplication } from './application.js'
@@ -49,6 +50,7 @@ class HttpServer implements CairnServer {
   readonly #front: HttpFront
   readonly #metricsFront: HttpFront
   readonly #sessions = new TransferSessions()
+  readonly #uploads: Uploads
   readonly #shelf: RepositoryShelf
   readonly #memory: MemoryBudget
   readonly #metrics: ServerMetrics
@@ -80,9 +82,11 @@ class HttpServer implements CairnServer {
       passwordChecks: this.#authenticator?.passwordChecks ?? 0,
       ready: !this.#isClosing && !this.#isRecovering,
     }))
+    this.#uploads = new Uploads()
     const upgradables = new WeakMap<IncomingMessage, Upgradable>()
     const application = createApplication({
       ...this.#makeContext(idleTimeoutMs),
+      uploads: this.#uploads,
       logger: entry => this.#log(entry),
       metrics: this.#metrics,
       findTrouble: async () => this.#findTrouble(),
@@ -160,6 +164,7 @@ class HttpServer implements CairnServer {
       this.#metricsFront.drop()
     }, graceMs)
     await Promise.all([...ended, this.#sessions.idle()])
+    await this.#uploads[Symbol.asyncDispose]()
     clearTimeout(grace)
     await this.#recovery
     await this.#maintenance?.[Symbol.asyncDispose]()

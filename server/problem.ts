@@ -33,6 +33,7 @@ export function sendProblem(response: Response, problem: Problem): void {
   response
     .status(status)
     .type('application/problem+json')
+    .set('Cache-Control', 'no-store')
     .send(`${JSON.stringify(body)}\n`)
 }
 

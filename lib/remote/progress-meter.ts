@@ -48,6 +48,15 @@ export class ProgressMeter {
     this.#bytes.skipped += BigInt(descriptor.size) + descriptor.subObjectsSize
   }
 
+  /** Counts everything that is left as skipped: nothing more will move. */
+  settle(): void {
+    const { transferred, skipped, total } = this.#objects
+    this.#objects.skipped = Math.max(skipped, total - transferred)
+    const bytes = this.#bytes
+    const left = bytes.total - bytes.transferred
+    if (left > bytes.skipped) bytes.skipped = left
+  }
+
   snapshot(): ProgressSnapshot {
     const { transferred, skipped, total } = this.#bytes
     return {

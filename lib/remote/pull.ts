@@ -6,6 +6,7 @@ import type { Repository } from '../repository/repository.js'
 import type { TagChange } from '../repository/tag-store.js'
 import type { ReceiveLimits } from './receive-limits.js'
 import type { RemoteObjectStore, TransferOptions } from './remote-object-store.js'
+import { pullVersion2 } from './version2/pull-version2.js'
 
 /** What to pull, and how. */
 export type PullOptions = TransferOptions &
@@ -39,6 +40,8 @@ export async function pull(
   options: PullOptions,
 ): Promise<PullResult> {
   const { tag, as = tag, expected, who, wait, progress, signal, limits } = options
+  const client = await remote.findVersion2(signal)
+  if (client !== undefined) return pullVersion2(client, repository, options)
   const name = parseTagName(as)
   const watched = signal === undefined ? {} : { signal }
   const locking = { ...watched, ...(wait === undefined ? {} : { wait }) }

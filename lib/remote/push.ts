@@ -6,6 +6,7 @@ import type { Repository } from '../repository/repository.js'
 import type { ResolvedRef } from '../repository/resolve-ref.js'
 import { getApplication } from '../store/typed-object.js'
 import type { RemoteObjectStore, TransferOptions } from './remote-object-store.js'
+import { pushVersion2 } from './version2/push-version2.js'
 
 /** What to push, and how. */
 export type PushRequest = TransferOptions & {
@@ -42,6 +43,14 @@ export async function push(
   const resolved = await repository.resolveRef(ref)
   const tag = wanted ?? tagOf(resolved, ref)
   const application = await describeApplication(repository, resolved)
+  const client = await remote.findVersion2(signal)
+  if (client !== undefined) {
+    const { settleTimeoutMs } = remote
+    const watched = { ...(progress && { progress }), ...(signal && { signal }) }
+    const what = { application, tag, settleTimeoutMs, ...watched }
+    const sent = await pushVersion2(client, repository, what)
+    return { tag, application, upToDate: sent.objects === 0, ...sent }
+  }
   const pushed = await remote.push(application, repository.objects, {
     tag,
     ...(progress === undefined ? {} : { progress }),

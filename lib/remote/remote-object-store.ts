@@ -31,6 +31,8 @@ import {
   openUpgradedConnection,
   refusal,
 } from './upgraded-connection.js'
+import { speaksVersion2 } from './version2/find-version2.js'
+import { HttpClient } from './version2/http-client.js'
 
 /** How a remote repository is reached. */
 export type RemoteOptions = Partial<Patience> & {
@@ -44,6 +46,8 @@ export type RemoteOptions = Partial<Patience> & {
   readonly connectTimeoutMs?: number
   /** Milliseconds that a server may take to make a whole push durable. */
   readonly settleTimeoutMs?: number
+  /** Which protocol pull and push use; by default the best that the server speaks. */
+  readonly protocol?: 'best' | 'version1'
 }
 
 /** How one transfer runs. */
@@ -79,13 +83,17 @@ const maxTagListBytes = 16 * 1024 * 1024
 // The original server sets a tag shortly after it said done.
 const confirmPausesMs = [0, 50, 150, 300, 600]
 
-/** A repository behind a server that speaks version 1 (format sections 4 to 6). */
+/** A repository behind a server: its own methods speak version 1 (docs/protocol.md). */
 export class RemoteObjectStore implements AsyncDisposable {
   readonly url: URL
   readonly #agent: Agent
   readonly #authorization: string | undefined
   readonly #patience: Partial<Patience>
-  readonly #settleTimeoutMs: number
+  readonly #http: HttpClient
+  readonly #protocol: 'best' | 'version1'
+  #version2: Promise<boolean> | undefined
+  /** Milliseconds that the server may take to make a whole push durable. */
+  readonly settleTimeoutMs: number
 
   /** Throws InvalidArgumentError for an address that is not plain http or https. */
   constructor(url: URL | string, options: RemoteOptions = {}) {
@@ -95,12 +103,15 @@ export class RemoteObjectStore implements AsyncDisposable {
       clientCertificate,
       connectTimeoutMs,
       settleTimeoutMs,
+      protocol = 'best',
       ...patience
     } = { ...defaults, ...options }
     this.url = parseRemoteUrl(String(url))
     this.#authorization = authorization
     this.#patience = patience
-    this.#settleTimeoutMs = settleTimeoutMs
+    this.settleTimeoutMs = settleTimeoutMs
+    this.#protocol = protocol
+    this.#http = new HttpClient(this.url, options)
     const { idleTimeoutMs } = patience
     this.#agent = new Agent({
       connect: {
@@ -114,6 +125,18 @@ export class RemoteObjectStore implements AsyncDisposable {
         ? {}
         : { headersTimeout: idleTimeoutMs, bodyTimeout: idleTimeoutMs }),
     })
+  }
+
+  /** A client of protocol 2, where the server speaks it; asks the server once. */
+  async findVersion2(signal?: AbortSignal): Promise<HttpClient | undefined> {
+    if (this.#protocol === 'version1') return undefined
+    this.#version2 ??= speaksVersion2(this.#http, signal)
+    try {
+      return (await this.#version2) ? this.#http : undefined
+    } catch (error) {
+      this.#version2 = undefined
+      throw error
+    }
   }
 
   /** What a tag of the remote names; throws TagNotFoundError, and as findTag does. */
@@ -204,6 +227,7 @@ export class RemoteObjectStore implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.destroy()
+    await this.#http[Symbol.asyncDispose]()
   }
 
   async #pushOnce(
@@ -216,7 +240,7 @@ export class RemoteObjectStore implements AsyncDisposable {
     await peer.write(encodeDescriptor(root))
     return await sendObjects(peer, reader, {
       served: { kind: 'closure', root },
-      settleTimeoutMs: this.#settleTimeoutMs,
+      settleTimeoutMs: this.settleTimeoutMs,
       ...(progress === undefined ? {} : { progress }),
     })
   }

@@ -15,6 +15,7 @@ export type RepositoryPaths = {
   readonly sessions: string
   /** What can be made anew at any time. */
   readonly cache: string
+  readonly kept: string
 }
 
 export function repositoryPaths(root: string): RepositoryPaths {
@@ -31,5 +32,6 @@ export function repositoryPaths(root: string): RepositoryPaths {
     temp: join(root, 'temp'),
     sessions: join(root, 'sessions'),
     cache: join(root, 'cache'),
+    kept: join(root, 'kept'),
   }
 }

@@ -6,6 +6,7 @@ import type { Finding } from './check/finding.js'
 import type { RepositoryConfig } from './config.js'
 import { checkUnchanged } from './find-repository.js'
 import type { GcOptions, GcReport } from './gc/gc-report.js'
+import { KeptFolders } from './kept-folders.js'
 import {
   acquireLock,
   type LockMode,
@@ -43,6 +44,7 @@ export class Repository implements Disposable {
   readonly tags: TagStore
   readonly mounts: MountSet
   readonly remotes: RemoteBook
+  readonly kept: KeptFolders
   readonly #paths: RepositoryPaths
   readonly #sessions: SessionRegistry
   #maintenanceProblem: Error | undefined
@@ -59,6 +61,7 @@ export class Repository implements Disposable {
     this.tags = new TagStore(paths, objects, calls)
     this.mounts = new MountSet(paths, objects, calls)
     this.remotes = new RemoteBook(paths, calls)
+    this.kept = new KeptFolders(paths)
     this.#paths = paths
     this.#sessions = new SessionRegistry(paths)
   }
@@ -87,17 +90,25 @@ export class Repository implements Disposable {
    * options say.
    */
   async begin(options: BeginOptions): Promise<RepositorySession> {
-    const { purpose, publishing, algorithm = this.config.algorithm, ...wait } = options
+    const {
+      purpose,
+      publishing,
+      algorithm = this.config.algorithm,
+      keepIn,
+      ...wait
+    } = options
     await this.#sessions.sweep()
     const registered = await this.#sessions.begin(purpose, wait)
     try {
       // No layout changes while a session runs, so this holds to its end.
       checkUnchanged(this.root, this.config)
-      const { number, folder } = registered
+      const { number } = registered
+      const folder = keepIn ?? registered.folder
       const objects = await this.objects.begin({
         algorithm,
         folder,
         publishing,
+        keep: keepIn !== undefined,
         guard: publish => withLock(this.#paths, { ...wait, mode: 'shared' }, publish),
       })
       const end = async (): Promise<void> => {
@@ -147,6 +158,7 @@ export class Repository implements Disposable {
   /** Removes what dead sessions, and old temporary files of others, left behind. */
   async sweep(): Promise<void> {
     await this.#sessions.sweep()
+    await this.kept.expire()
     await clearStaleTemp(this.#paths)
   }
 

@@ -127,6 +127,12 @@ export type StoreSessionOptions = {
    * nothing was published, and publishing may be tried again.
    */
   readonly guard?: PublishingGuard
+  /**
+   * Leaves in the folder what was committed and not published, for a later session that
+   * reads it with readLeftPacks; only stores of packs can. The folder is the caller's to
+   * remove.
+   */
+  readonly keep?: boolean
 }
 
 /** A small object to be stored. */

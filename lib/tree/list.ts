@@ -107,6 +107,11 @@ export async function describeEntries(
   })
 }
 
+/** What is said of one entry. */
+export function describeNode({ path, entry, header }: TreeNode): TreeEntry {
+  return describeEntry(path, entry, header)
+}
+
 function describeEntry(path: Buffer, entry: DirectoryEntry, header: Header): TreeEntry {
   const kind = locate(
     () => path,

@@ -36,7 +36,7 @@ function recordedBody(events: readonly TranscriptEvent[]): Buffer {
 
 t.test('fetches as in fetch-empty, byte for byte', async t => {
   await using server = await startScriptedServer([getTagConnection, serveConnection])
-  await using remote = new RemoteObjectStore(server.url)
+  await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
   const repository = await makeRepositoryWith(join(t.testdir(), 'repository'))
   const progress = new ProgressMeter()
   const result = await pull(remote, repository, { tag: tagName, progress })
@@ -55,7 +55,7 @@ t.test('fetches as in fetch-empty, byte for byte', async t => {
 
 t.test('only asks for the tag when all is there, as in fetch-uptodate', async t => {
   await using server = await startScriptedServer([lastConnection('fetch-uptodate')])
-  await using remote = new RemoteObjectStore(server.url)
+  await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
   const repository = await makeGoldenRepository(join(t.testdir(), 'repository'))
   const result = await pull(remote, repository, { tag: tagName, as: 'copy' })
   t.match(result, { tag: 'copy', upToDate: true, objects: 0, bytes: 0 })
@@ -66,7 +66,7 @@ for (const name of ['push-empty', 'push-some'] as const) {
   t.test(`pushes as in ${name}, byte for byte`, async t => {
     const connection = lastConnection(name)
     await using server = await startScriptedServer([connection, getTagConnection])
-    await using remote = new RemoteObjectStore(server.url)
+    await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
     const repository = await makeGoldenRepository(join(t.testdir(), 'repository'))
     await push(remote, repository, { ref: tagName, as: 'pushed' })
     const [transferred, confirmed] = await Promise.all(server.received)
@@ -81,7 +81,7 @@ t.test(
   async t => {
     const connection = lastConnection('push-present')
     await using server = await startScriptedServer([connection, getTagConnection])
-    await using remote = new RemoteObjectStore(server.url)
+    await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
     const store = await makeStore(goldenObjects())
     const result = await remote.push(application, store, { tag: pushed })
     t.same(result, { objects: 0, bytes: 0 })
@@ -92,7 +92,7 @@ t.test('says that the tag is not set after push-present without the tag', async 
   const connection = lastConnection('push-present')
   const absent = lastConnection('get-tag-absent')
   await using server = await startScriptedServer([connection, absent])
-  await using remote = new RemoteObjectStore(server.url)
+  await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
   const store = await makeStore(goldenObjects())
   const pushing = remote.push(application, store, { tag: pushed })
   await t.rejects(pushing, RemoteRefusedError)
@@ -113,7 +113,7 @@ t.test(
     )
     const store = await makeStore(goldenObjects())
     await using server = await startScriptedServer([skipped, connection])
-    await using remote = new RemoteObjectStore(server.url)
+    await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
     t.same(await remote.push(application, store), { objects: 0, bytes: 0 })
     await t.rejects(remote.push(application, store), ConnectionLostError)
   },
@@ -128,7 +128,7 @@ t.test('waits for a tag that the server sets late', async t => {
     absent,
     getTagConnection,
   ])
-  await using remote = new RemoteObjectStore(server.url)
+  await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
   await remote.push(application, await makeStore(goldenObjects()), { tag: pushed })
   t.equal(server.received.length, 4)
 })
@@ -148,7 +148,7 @@ t.test(
     const store = await makeStore(goldenObjects())
     const present = lastConnection('push-present')
     await using server = await startScriptedServer([broken, present, getTagConnection])
-    await using remote = new RemoteObjectStore(server.url)
+    await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
     await remote.push(application, store, { tag: pushed })
     t.equal(server.received.length, 3)
     await using other = await startScriptedServer([
@@ -156,7 +156,7 @@ t.test(
       broken,
       lastConnection('get-tag-absent'),
     ])
-    await using unlucky = new RemoteObjectStore(other.url)
+    await using unlucky = new RemoteObjectStore(other.url, { protocol: 'version1' })
     await t.rejects(unlucky.push(application, store, { tag: pushed }), {
       code: 'protocol_violation',
     })
@@ -171,7 +171,7 @@ t.test('reads tags as in the recordings', async t => {
     lastConnection('list-tags'),
     lastConnection('get-tag-absent'),
   ])
-  await using remote = new RemoteObjectStore(server.url)
+  await using remote = new RemoteObjectStore(server.url, { protocol: 'version1' })
   t.same(await remote.getTag(tagName), application)
   t.equal(await remote.findTag('nosuch'), undefined)
   const tags = await remote.listTags()

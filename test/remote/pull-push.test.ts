@@ -29,6 +29,8 @@ import type { LogEntry } from '../../server/log-entry.js'
 import { makeRepository, storeSmallTree } from '../support/scratch-repository.js'
 import { testFolder } from '../support/test-folder.js'
 
+type Protocol = 'best' | 'version1'
+
 type Place = {
   readonly near: Repository
   readonly far: Repository
@@ -39,6 +41,7 @@ type Place = {
 
 async function start(
   t: Test,
+  protocol: Protocol,
   algorithms: { near?: AlgorithmName; far?: AlgorithmName; third?: AlgorithmName } = {},
 ): Promise<Place> {
   const folder = testFolder(t, { near: {}, far: {}, third: {} })
@@ -49,9 +52,19 @@ async function start(
   const server = createServer({ root: far.root, logger: entry => void log.push(entry) })
   t.teardown(() => server[Symbol.asyncDispose]())
   const { port } = await server.listen()
-  const remote = new RemoteObjectStore(`http://127.0.0.1:${port}`)
+  const remote = new RemoteObjectStore(`http://127.0.0.1:${port}`, { protocol })
   t.teardown(() => remote[Symbol.asyncDispose]())
   return { near, far, third, remote, log }
+}
+
+/** Runs a test with both protocols. */
+function withEach(
+  name: string,
+  run: (t: Test, protocol: Protocol) => Promise<void>,
+): void {
+  for (const protocol of ['best', 'version1'] as const) {
+    void t.test(`${name} (${protocol})`, async t => run(t, protocol))
+  }
 }
 
 /** Stores and tags a tree of one file. */
@@ -84,8 +97,8 @@ async function findings(repository: Repository): Promise<unknown[]> {
   return found
 }
 
-t.test('brings a tree through two repositories unchanged', async t => {
-  const { near, far, third, remote, log } = await start(t)
+withEach('brings a tree through two repositories unchanged', async (t, protocol) => {
+  const { near, far, third, remote, log } = await start(t, protocol)
   const application = await storeFile(near, 'one', randomBytes(5_000_000))
   const progress = new ProgressMeter()
   const pushed = await push(remote, near, { ref: 'one', progress })
@@ -99,7 +112,9 @@ t.test('brings a tree through two repositories unchanged', async t => {
   const pulled = await pull(remote, third, { tag: 'two', as: 'three' })
   t.match(pulled, { tag: 'three', application, upToDate: false, objects: 5 })
   t.match(
-    log.find(({ service }) => service === 'serve-objects'),
+    log.find(
+      ({ service }) => service === (protocol === 'best' ? 'v2/pull' : 'serve-objects'),
+    ),
     {
       objects: 5,
       bytes: pulled.bytes,
@@ -108,8 +123,8 @@ t.test('brings a tree through two repositories unchanged', async t => {
   for (const repository of [near, far, third]) t.same(await findings(repository), [])
 })
 
-t.test('pushes what a digest or a prefix names, under a tag', async t => {
-  const { near, far, remote } = await start(t)
+withEach('pushes what a digest or a prefix names, under a tag', async (t, protocol) => {
+  const { near, far, remote } = await start(t, protocol)
   const descriptor = await storeSmallTree(near, 1)
   const { digest } = descriptor
   await near.tags.set('one', descriptor)
@@ -126,21 +141,24 @@ t.test('pushes what a digest or a prefix names, under a tag', async t => {
   await t.rejects(push(remote, near, { ref: 'nope' }), { code: 'ref_not_found' })
 })
 
-t.test('keeps the digests of a tree in repositories of any algorithm', async t => {
-  const algorithms = { near: 'sha3-512', far: 'blake3', third: 'sha512-256' } as const
-  const { near, far, third, remote } = await start(t, algorithms)
-  const application = await storeFile(near, 'foreign', randomBytes(100_000))
-  t.match(application.digest, /^09/)
-  await push(remote, near, { ref: 'foreign' })
-  await pull(remote, third, { tag: 'foreign' })
-  for (const repository of [far, third]) {
-    t.same(await repository.tags.get('foreign'), application)
-    t.same(await findings(repository), [])
-  }
-})
+withEach(
+  'keeps the digests of a tree in repositories of any algorithm',
+  async (t, protocol) => {
+    const algorithms = { near: 'sha3-512', far: 'blake3', third: 'sha512-256' } as const
+    const { near, far, third, remote } = await start(t, protocol, algorithms)
+    const application = await storeFile(near, 'foreign', randomBytes(100_000))
+    t.match(application.digest, /^09/)
+    await push(remote, near, { ref: 'foreign' })
+    await pull(remote, third, { tag: 'foreign' })
+    for (const repository of [far, third]) {
+      t.same(await repository.tags.get('foreign'), application)
+      t.same(await findings(repository), [])
+    }
+  },
+)
 
-t.test('moves the tag only from where the caller says it is', async t => {
-  const { near, far, third, remote } = await start(t)
+withEach('moves the tag only from where the caller says it is', async (t, protocol) => {
+  const { near, far, third, remote } = await start(t, protocol)
   const old = await storeSmallTree(third, 1)
   await third.tags.set('one', old)
   const application = await storeSmallTree(near, 2)
@@ -153,27 +171,30 @@ t.test('moves the tag only from where the caller says it is', async t => {
   t.match(await third.tags.log('one'), [{ who: 'me', message: 'why' }, {}])
 })
 
-t.test('keeps the old tag when there is nothing to pull, or it is aborted', async t => {
-  const { far, third, remote } = await start(t)
-  const old = await storeSmallTree(third, 1)
-  await third.tags.set('one', old)
-  await t.rejects(pull(remote, third, { tag: 'one' }), { code: 'tag_not_found' })
-  await storeFile(far, 'one', randomBytes(3_000_000))
-  const reason = new Error('enough')
-  const signal = AbortSignal.abort(reason)
-  await t.rejects(pull(remote, third, { tag: 'one', signal }), reason)
-  await t.rejects(pull(remote, third, { tag: 'one', limits: { totalBytes: 1000 } }), {
-    code: 'limit_exceeded',
-  })
-  await t.rejects(pull(remote, third, { tag: 'one', as: '../x' }), {
-    code: 'invalid_tag_name',
-  })
-  t.same(await third.tags.get('one'), old)
-  t.same(await findings(third), [])
-})
+withEach(
+  'keeps the old tag when there is nothing to pull, or it is aborted',
+  async (t, protocol) => {
+    const { far, third, remote } = await start(t, protocol)
+    const old = await storeSmallTree(third, 1)
+    await third.tags.set('one', old)
+    await t.rejects(pull(remote, third, { tag: 'one' }), { code: 'tag_not_found' })
+    await storeFile(far, 'one', randomBytes(3_000_000))
+    const reason = new Error('enough')
+    const signal = AbortSignal.abort(reason)
+    await t.rejects(pull(remote, third, { tag: 'one', signal }), reason)
+    await t.rejects(pull(remote, third, { tag: 'one', limits: { totalBytes: 1000 } }), {
+      code: 'limit_exceeded',
+    })
+    await t.rejects(pull(remote, third, { tag: 'one', as: '../x' }), {
+      code: 'invalid_tag_name',
+    })
+    t.same(await third.tags.get('one'), old)
+    t.same(await findings(third), [])
+  },
+)
 
-t.test('pulls and pushes nothing but applications', async t => {
-  const { near, far, third, remote } = await start(t)
+withEach('pulls and pushes nothing but applications', async (t, protocol) => {
+  const { near, far, third, remote } = await start(t, protocol)
   const { digest } = await storeFile(near, 'one', randomBytes(10))
   const { rootDirectory } = await getApplication(near.objects, digest)
   const pushing = push(remote, near, { ref: rootDirectory.digest, as: 'folder' })
@@ -184,8 +205,8 @@ t.test('pulls and pushes nothing but applications', async t => {
   await t.rejects(pull(remote, third, { tag: 'folder' }), { code: 'wrong_object_type' })
 })
 
-t.test('asks again for an object that was cut short here', async t => {
-  const { near, third, remote } = await start(t)
+withEach('asks again for an object that was cut short here', async (t, protocol) => {
+  const { near, third, remote } = await start(t, protocol)
   const content = randomBytes(300_000)
   await storeFile(near, 'one', content)
   await storeFile(near, 'two', content, { uid: 7 })
@@ -208,10 +229,13 @@ function largestFile(folder: string): string {
   return sized.toSorted((one, other) => other.size - one.size)[0]?.path ?? ''
 }
 
-t.test(
+withEach(
   'keeps nothing, and says so, when the disk of either receiver is full',
-  { skip: canMount() ? false : 'needs root and mount(8)' },
-  async t => {
+  async (t, protocol) => {
+    if (!canMount()) {
+      t.comment('skipped: needs root and mount(8)')
+      return
+    }
     const folder = t.testdir({ small: {}, near: {} })
     const small = join(folder, 'small')
     using _ = mountSmall(small)
@@ -225,9 +249,9 @@ t.test(
     const logger = (entry: LogEntry): void => void log.push(entry)
 
     await using server = createServer({ root: far.root, logger })
-    await using remote = new RemoteObjectStore(await urlOf(server))
+    await using remote = new RemoteObjectStore(await urlOf(server), { protocol })
     await t.rejects(push(remote, near, { ref: 'large' }), {
-      code: /connection_lost|remote_refused/,
+      code: /connection_lost|remote_refused|storage_full/,
     })
     t.ok(log.some(({ code }) => code === 'storage_full'))
     t.equal(await far.tags.find('large'), undefined)
@@ -236,7 +260,7 @@ t.test(
     t.same(await far.tags.get('small'), fits)
 
     await using source = createServer({ root: near.root })
-    await using full = new RemoteObjectStore(await urlOf(source))
+    await using full = new RemoteObjectStore(await urlOf(source), { protocol })
     await t.rejects(pull(full, third, { tag: 'large' }), { code: 'storage_full' })
     t.equal(await third.tags.find('large'), undefined)
     t.same(readdirSync(join(third.root, 'objects')), [])

@@ -277,7 +277,8 @@ t.test('makes a repository for a push only where that is asked and possible', as
   const logger = (entry: LogEntry): void => void logged.emit('entry', entry)
   await using server = createServer({ root, create: true, logger })
   const { port } = await server.listen()
-  for (const path of ['whole/inner', 'v2', 'metrics/x', '.hidden', 'a/../b', '']) {
+  t.match(await sendRaw(port, push('v2')), { status: 405 })
+  for (const path of ['whole/inner', 'metrics/x', '.hidden', 'a/../b', '']) {
     t.match(await sendRaw(port, push(path)), { status: 404 }, path)
   }
   // Made by two pushes, these would turn the folder around them into a repository.

@@ -153,6 +153,14 @@ export class OwnPacks {
     this.#waiting = this.#waiting.filter(pack => !published.includes(pack))
   }
 
+  /** Writes out what is gathered, then closes every file as it is. */
+  leave(): void {
+    endAll([
+      ...[...this.#written].map(writer => () => writer.leave()),
+      () => this.abandon(),
+    ])
+  }
+
   /** Closes every file; what was not published is lost. */
   abandon(): void {
     for (const payload of this.#direct) payload.abandon()

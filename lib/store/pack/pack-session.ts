@@ -34,6 +34,7 @@ import { writeFailure } from '../storage-full.js'
 import type { Purpose } from './condemned-list.js'
 import type { DirectPayload } from './large-payload.js'
 import { writeData } from './large-payload.js'
+import { noteMoved } from './left-packs.js'
 import { endAll, OwnPacks } from './own-packs.js'
 import type { PackCalls } from './pack-calls.js'
 import type { PackFolder } from './pack-folder.js'
@@ -71,6 +72,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
   readonly #accepts: 'new' | 'stored'
   readonly #guard: PublishingGuard
   readonly #packs: OwnPacks
+  readonly #keep: boolean
   readonly #spooled = new Set<SpooledPayload>()
   /** The state of the store's folder whose names are known to be durable. */
   #durable = -1
@@ -84,6 +86,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
     this.#publishing = options.publishing
     this.#accepts = options.accepts ?? 'new'
     this.#guard = options.guard ?? (publish => publish())
+    this.#keep = options.keep ?? false
     const own = join(options.folder, `packs-${randomBytes(6).toString('hex')}`)
     this.#orAbandon(own, () => parts.calls.makeFolder(own))
     this.#packs = new OwnPacks(own, parts.calls)
@@ -170,14 +173,17 @@ export class PackSession implements StoreSession, PayloadKeeper {
       const spooled = [...this.#spooled]
       this.#spooled.clear()
       try {
-        endAll([
-          ...spooled.map(payload => () => payload.abandon()),
-          () => this.#packs.abandon(),
-        ])
+        endAll([...spooled.map(payload => () => payload.abandon()), () => this.#end()])
       } finally {
-        await rm(this.#packs.folder, { recursive: true, force: true })
+        if (!this.#keep) await rm(this.#packs.folder, { recursive: true, force: true })
       }
     })
+  }
+
+  // What is kept is for somebody who checks it; a pack that failed is not worth it.
+  #end(): void {
+    if (this.#keep && this.#failure === undefined) this.#packs.leave()
+    else this.#packs.abandon()
   }
 
   checkOpen(): void {
@@ -313,6 +319,11 @@ export class PackSession implements StoreSession, PayloadKeeper {
         await this.#syncFolder()
       })
       folder.refresh()
+      if (this.#keep)
+        noteMoved(
+          this.#packs.folder,
+          sealed.map(({ name }) => name),
+        )
       this.#durable =
         sealed.length > 0 || folder.changes === changes ? folder.changes : -1
       this.#packs.forget(sealed)

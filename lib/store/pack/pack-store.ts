@@ -117,6 +117,10 @@ export class PackStore implements ObjectStore {
     return digests.map(digest => storedObject(this.#get(digest)))
   }
 
+  async storedSizes(digests: readonly Digest[]): Promise<readonly number[]> {
+    return digests.map(digest => this.#get(digest).place.storedSize)
+  }
+
   async *list(prefix = ''): AsyncGenerator<readonly Digest[]> {
     this.#folder.refresh()
     const uses = this.#folder.packs.map(pack => ({ pack, use: pack.use() }))
@@ -126,6 +130,17 @@ export class PackStore implements ObjectStore {
       )
     } finally {
       for (const { use } of uses) use[Symbol.dispose]()
+    }
+  }
+
+  /** The objects of packs, told by their file names, that something new may rely on. */
+  *listPacks(names: ReadonlySet<string>): Generator<Digest> {
+    for (const pack of this.#folder.packs) {
+      if (!names.has(pack.name)) continue
+      using _ = pack.use()
+      for (const { digest } of this.#folder.visiblePlaces(pack)) {
+        if (this.#folder.find(digest, 'store') !== undefined) yield digest
+      }
     }
   }
 

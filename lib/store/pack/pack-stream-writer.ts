@@ -1,3 +1,4 @@
+import { ObjectNotFoundError } from '../../errors.js'
 import type { Digest } from '../../object/digest.js'
 import type { ObjectReader } from '../object-store.js'
 import { DigestScratch } from './digest-scratch.js'
@@ -23,11 +24,30 @@ export type SourceObject = PackRecord &
 /** Gives objects for a stream, in order. */
 export type StreamSource = {
   readStored(digests: readonly Digest[]): Promise<readonly SourceObject[]>
+
+  /** Stored bytes of each object, in order. Throws ObjectNotFoundError. */
+  storedSizes(digests: readonly Digest[]): Promise<readonly number[]>
+}
+
+/** How a stream is written. */
+export type PackStreamWriting = {
+  /** Payload bytes that a segment gathers: 8 MiB unless told, and at most that. */
+  readonly segmentBytes?: number
 }
 
 /** Makes a source of any reader: objects are verified as they are read, and sent raw. */
 export function plainSource(reader: ObjectReader): StreamSource {
-  return { readStored: async digests => readPlain(reader, digests) }
+  return {
+    readStored: async digests => readPlain(reader, digests),
+    storedSizes: async digests => {
+      const infos = await reader.stat(digests)
+      return digests.map((digest, index) => infos[index]?.size ?? notFound(digest))
+    },
+  }
+}
+
+function notFound(digest: Digest): never {
+  throw new ObjectNotFoundError(`no object ${digest}`, { digest })
 }
 
 async function readPlain(
@@ -63,14 +83,15 @@ type RawFacts = Pick<PackRecord, 'digest' | 'type' | 'size'>
  * Writes the unpadded form of a pack: what a wire or a bundle carries.
  *
  * Keeps the order of the batches, except that within one segment raw files from 16 KiB on
- * stand last; holds some 8 MiB and one batch in memory, so batches should be small.
+ * stand last; holds a segment and one batch in memory, so batches should be small.
  */
 export async function* writePackStream(
   digests: AsyncIterable<readonly Digest[]> | Iterable<readonly Digest[]>,
   source: StreamSource,
+  writing: PackStreamWriting = {},
 ): AsyncGenerator<Uint8Array> {
   yield encodePackHeader(0)
-  const segment = new SegmentDraft()
+  const segment = new SegmentDraft(writing.segmentBytes ?? segmentBytes)
   let total = 0
   for await (const batch of digests) {
     for (const object of await source.readStored(batch)) {
@@ -117,12 +138,17 @@ async function* writeLarge(
 class SegmentDraft {
   readonly #scratch = new DigestScratch()
   readonly #halves = [new Half(), new Half()] as const
+  readonly #most: number
   #bytes = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
 
   hasRoom(size: number): boolean {
     const [plain, last] = this.#halves
     const records = plain.rows.count + last.rows.count
-    return this.#bytes + size <= segmentBytes && records < maxSegmentRecords
+    return this.#bytes + size <= this.#most && records < maxSegmentRecords
   }
 
   add(record: PackRecord, stored: Uint8Array): void {

@@ -208,6 +208,13 @@ export class PackWriter {
     }
   }
 
+  /** Writes out what is gathered and closes the file: a pack without end. */
+  leave(): void {
+    if (this.#fd === undefined) return
+    if (!this.#large) this.flush()
+    this.abandon()
+  }
+
   /** Closes the file without sealing it: what was written is no pack. Harmless twice. */
   abandon(): void {
     if (this.#fd === undefined) return

@@ -18,6 +18,7 @@ export function verifiedSource(source: StreamSource, zstd: ZstdSource): StreamSo
       for (const object of objects) verified.push(await verify(object, zstd))
       return verified
     },
+    storedSizes: async digests => source.storedSizes(digests),
   }
 }
 

@@ -123,7 +123,10 @@ t.test('reads and writes the bundle', async t => {
   if (only === undefined) return
   const { type, digest, payload } = only
   const stored = { type, digest, size: 4, storedSize: 4, crc: 0, stored: payload }
-  const source = { readStored: async () => [{ ...stored, codec: 'raw' as const }] }
+  const source = {
+    readStored: async () => [{ ...stored, codec: 'raw' as const }],
+    storedSizes: async () => [4],
+  }
   const written: Uint8Array[] = []
   for await (const bytes of writeBundle(head, [[digest]], source)) written.push(bytes)
   t.ok(Buffer.concat(written).equals(readFileSync(join(folder, 'one.bundle'))))

@@ -1,0 +1,63 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Digest } from '../../lib/object/digest.js'
+import type { ObjectInfo, ObjectReader } from '../../lib/store/object-store.js'
+import { askedRange, namesEtag } from './byte-range-header.js'
+import type { Version2Exchange } from './context.js'
+
+/**
+ * Answers with the payload of an object: the same for ever, so it may be kept for ever.
+ *
+ * A payload that is read whole is held against its digest; if it does not have it, the
+ * connection breaks off before its last byte.
+ */
+export async function sendPayload(
+  { objects }: { readonly objects: ObjectReader },
+  { request, response, log }: Version2Exchange,
+  { digest, size, type }: ObjectInfo & { readonly digest: Digest },
+): Promise<void> {
+  const etag = `"${digest}"`
+  response.set({
+    'Accept-Ranges': 'bytes',
+    'Cache-Control': 'public, max-age=31536000, immutable',
+    'Cairn-Object-Type': type,
+    'Content-Type': 'application/octet-stream',
+    ETag: etag,
+    'X-Content-Type-Options': 'nosniff',
+  })
+  if (namesEtag(request.headers['if-none-match'], etag)) {
+    response.status(304).end()
+    return
+  }
+  const range = askedRange(request, size, etag)
+  if (range.kind === 'unsatisfiable') {
+    response.status(416).set('Content-Range', `bytes */${size}`).end()
+    return
+  }
+  if (range.kind === 'part') {
+    const { offset, length } = range
+    response.status(206)
+    response.set('Content-Range', `bytes ${offset}-${offset + length - 1}/${size}`)
+  }
+  const length = range.kind === 'part' ? range.length : size
+  response.set('Content-Length', String(length))
+  if (request.method === 'HEAD') {
+    response.end()
+    return
+  }
+  log.add({ objects: 1, bytes: length })
+  const stream = await objects.open(digest, range.kind === 'part' ? range : undefined)
+  await pipeline(Readable.from(withoutLast(stream), { objectMode: false }), response)
+}
+
+// The last chunk goes out when the digest was found right, so that what is wrong is short.
+async function* withoutLast(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array | undefined
+  for await (const chunk of chunks) {
+    if (held !== undefined) yield held
+    held = chunk
+  }
+  if (held !== undefined) yield held
+}
