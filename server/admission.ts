@@ -50,6 +50,35 @@ export class Admission {
       action,
     })
   }
+
+  /** Whether a principal may do something here. */
+  may(principal: Principal, action: Action, repositoryPath: string): boolean {
+    const { readOnly } = this.#options
+    const isRefused = readOnly && action !== 'pull' && action !== 'admin'
+    return !isRefused && principal.may(action, repositoryPath)
+  }
+
+  /** As require, for one of several actions. */
+  requireAny(
+    principal: Principal,
+    actions: readonly [Action, ...Action[]],
+    repositoryPath: string,
+  ): void {
+    const allowed = actions.find(action => principal.may(action, repositoryPath))
+    this.require(principal, allowed ?? actions[0], repositoryPath)
+  }
+
+  /** Whether everyone may read a repository, so that caches of others may keep answers. */
+  async isPublic(repositoryPath: string): Promise<boolean> {
+    const { authenticator } = this.#options
+    if (authenticator === undefined) return true
+    const anyone = await authenticator.authenticate({
+      authorization: undefined,
+      address: '',
+      certificate: undefined,
+    })
+    return anyone.may('pull', repositoryPath)
+  }
 }
 
 function stranger(refusal: () => string | undefined): Principal {
@@ -58,7 +87,7 @@ function stranger(refusal: () => string | undefined): Principal {
     anonymous: true,
     may: action => {
       if (action === 'pull') return true
-      return (action === 'push' || action === 'tag-move') && refusal() === undefined
+      return action !== 'admin' && refusal() === undefined
     },
   }
 }

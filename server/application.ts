@@ -9,7 +9,7 @@ import type { Logger } from './log-entry.js'
 import type { ServerMetrics } from './operations/server-metrics.js'
 import { findRetryAfter, problemOf, sendProblem } from './problem.js'
 import { RequestLog } from './request-log.js'
-import type { ServerContext } from './server-context.js'
+import { refuseBody } from './unread-body.js'
 import type { Upgradable } from './upgrade-request.js'
 import { handleVersion1 } from './version1-handler.js'
 import type { Version2Context } from './version2/context.js'
@@ -36,11 +36,9 @@ export function createApplication(context: ApplicationContext): Express {
     logs.set(request, log)
     log.follow(response)
     response.set('X-Request-Id', log.id)
-    // In version 1 a body has no meaning: the connection is not kept to read one to its end.
+    // Elsewhere a body has no meaning: the connection is not kept to read one to its end.
     const hasBody = request.headers['content-length'] !== undefined || isChunked(request)
-    if (hasBody && findVersion2Path(request.path) === undefined) {
-      response.set('Connection', 'close')
-    }
+    if (hasBody && !isVersion2Post(request)) response.set('Connection', 'close')
     next()
   })
   application.get('/healthz', (_, response) => void response.type('text').send('ok\n'))
@@ -79,6 +77,7 @@ export function createApplication(context: ApplicationContext): Express {
       }
       const seconds = findRetryAfter(error)
       if (seconds !== undefined) response.set('Retry-After', String(seconds))
+      refuseBody(request, response)
       sendProblem(response, problemOf(error))
     },
   )
@@ -108,6 +107,10 @@ async function sendMetrics(metrics: ServerMetrics, response: Response): Promise<
   const text = await metrics.text()
   response.set('Content-Type', metrics.contentType).set('Cache-Control', 'no-store')
   response.send(text)
+}
+
+function isVersion2Post({ method, path }: Request): boolean {
+  return ['POST', 'PUT'].includes(method) && findVersion2Path(path) !== undefined
 }
 
 function isChunked(request: Request): boolean {

@@ -19,7 +19,8 @@ export type FrontOptions = {
 
 const timeouts = {
   headersTimeout: 15_000,
-  requestTimeout: 60_000,
+  // A push may take hours; whoever reads a body bounds the silence.
+  requestTimeout: 0,
   connectionsCheckingInterval: 5_000,
 }
 const handshakeTimeout = 15_000

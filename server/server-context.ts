@@ -1,5 +1,5 @@
 import type { MemoryBudget } from '../lib/remote/memory-budget.js'
-import type { PeerOptions } from '../lib/remote/peer-connection.js'
+import type { Patience } from '../lib/remote/peer-watch.js'
 import type { Admission } from './admission.js'
 import type { Auditor } from './operations/audit-log.js'
 import type { PrincipalAccounts } from './principal-accounts.js'
@@ -18,7 +18,7 @@ export type ServerContext = {
   readonly accounts: PrincipalAccounts
   readonly stored: StoredBytes
   readonly audit: Auditor
-  readonly patience: Pick<PeerOptions, 'idleTimeoutMs' | 'minimumBytesPerSecond'>
+  readonly patience: Patience
   /** For clients that pull and have got something. */
   readonly settleTimeoutMs: number
   readonly memory: MemoryBudget

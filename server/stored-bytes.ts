@@ -73,6 +73,12 @@ export class StoredBytes {
     }
   }
 
+  /** Throws QuotaExceededError when a repository is full. */
+  async check(repository: Repository, quota: number | undefined): Promise<void> {
+    const added = await this.begin(repository, quota)
+    added[Symbol.dispose]()
+  }
+
   async #measure(root: string): Promise<Known> {
     const known = this.#known.get(root)
     if (known !== undefined && performance.now() - known.measured < measureAgainMs) {

@@ -22,6 +22,7 @@ export type CollectionOutcome = {
 const delayWindowMs = 10_000
 const nanosecondsInSecond = 1e9
 const quantiles = [50, 90, 99, 100]
+const incoming: ReadonlySet<string> = new Set(['receive-objects', 'v2/uploads/*/packs'])
 
 /** The metrics of a server, in the text form of Prometheus. */
 export class ServerMetrics implements Disposable {
@@ -121,7 +122,7 @@ export class ServerMetrics implements Disposable {
     this.#requests.inc({ service, status: String(status) })
     this.#seconds.observe({ service }, durationMs / 1000)
     if (code !== undefined) this.#refused.inc({ code })
-    const direction = service === 'receive-objects' ? 'in' : 'out'
+    const direction = incoming.has(service) ? 'in' : 'out'
     if (entry.bytes !== undefined) this.#bytes.inc({ direction }, entry.bytes)
     if (entry.objects !== undefined) this.#objects.inc({ direction }, entry.objects)
     if (entry.skipped !== undefined) this.#reused.inc(entry.skipped)

@@ -4,7 +4,8 @@ import { parseDigest } from '../../lib/object/digest.js'
 import { pullLimits } from '../../lib/remote/version2/pull-message.js'
 import { pushLimits } from '../../lib/remote/version2/push-message.js'
 import { codecs } from '../../lib/store/pack/pack-format.js'
-import { openNamed, type Version2Handler } from './context.js'
+import { actions } from '../access.js'
+import { may, openNamed, type Version2Handler } from './context.js'
 import { sendPayload } from './send-payload.js'
 
 /** `GET /v2/`: what this server can do, and its bounds. */
@@ -16,7 +17,7 @@ export const capabilities: Version2Handler = async (context, exchange) => {
     algorithm: config.algorithm.name,
     algorithms: algorithms.map(({ name }) => name),
     codecs,
-    push: context.refusal() === undefined,
+    actions: actions.filter(action => may(context, exchange, action)),
     limits: {
       wants: pullLimits.wants,
       haves: pullLimits.haves,
@@ -35,5 +36,5 @@ export const object: Version2Handler = async (context, exchange) => {
   if (info === undefined) {
     throw new ObjectNotFoundError(`no object ${digest}`, { digest })
   }
-  await sendPayload(repository, exchange, { digest, ...info })
+  await sendPayload(context, exchange, { objects: repository.objects, digest, ...info })
 }

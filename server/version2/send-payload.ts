@@ -3,7 +3,14 @@ import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../lib/object/digest.js'
 import type { ObjectInfo, ObjectReader } from '../../lib/store/object-store.js'
 import { askedRange, namesEtag } from './byte-range-header.js'
-import type { Version2Exchange } from './context.js'
+import type { Version2Context, Version2Exchange } from './context.js'
+import { paced, takePlace } from './transfer-place.js'
+
+/** A payload, and where it is. */
+export type Payload = ObjectInfo & {
+  readonly objects: ObjectReader
+  readonly digest: Digest
+}
 
 /**
  * Answers with the payload of an object: the same for ever, so it may be kept for ever.
@@ -12,14 +19,17 @@ import type { Version2Exchange } from './context.js'
  * connection breaks off before its last byte.
  */
 export async function sendPayload(
-  { objects }: { readonly objects: ObjectReader },
-  { request, response, log }: Version2Exchange,
-  { digest, size, type }: ObjectInfo & { readonly digest: Digest },
+  context: Version2Context,
+  exchange: Version2Exchange,
+  { objects, digest, size, type }: Payload,
 ): Promise<void> {
+  const { request, response, log, repositoryPath } = exchange
+  const isPublic = await context.admission.isPublic(repositoryPath.join('/'))
+  if (!isPublic) response.vary('Authorization')
   const etag = `"${digest}"`
   response.set({
     'Accept-Ranges': 'bytes',
-    'Cache-Control': 'public, max-age=31536000, immutable',
+    'Cache-Control': `${isPublic ? 'public' : 'private'}, max-age=31536000, immutable`,
     'Cairn-Object-Type': type,
     'Content-Type': 'application/octet-stream',
     ETag: etag,
@@ -45,9 +55,11 @@ export async function sendPayload(
     response.end()
     return
   }
+  using place = takePlace(context, exchange, 'pull')
   log.add({ objects: 1, bytes: length })
   const stream = await objects.open(digest, range.kind === 'part' ? range : undefined)
-  await pipeline(Readable.from(withoutLast(stream), { objectMode: false }), response)
+  const body = paced(withoutLast(stream), place)
+  await pipeline(Readable.from(body, { objectMode: false }), response)
 }
 
 // The last chunk goes out when the digest was found right, so that what is wrong is short.

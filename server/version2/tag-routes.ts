@@ -1,23 +1,24 @@
 import {
-  AccessRefusedError,
   PreconditionMissingError,
   ProtocolViolationError,
   RefNotFoundError,
   TagConflictError,
 } from '../../lib/errors.js'
-import type { Descriptor } from '../../lib/object/descriptor.js'
+import { type Descriptor, sameDescriptor } from '../../lib/object/descriptor.js'
 import { parseDigest } from '../../lib/object/digest.js'
 import type { Tag } from '../../lib/object/tag-list.js'
 import { parseTagName, type TagName } from '../../lib/object/tag-name.js'
 import { describeRoot } from '../../lib/remote/version2/describe-root.js'
 import { pushLimits } from '../../lib/remote/version2/push-message.js'
 import type { Repository } from '../../lib/repository/repository.js'
+import { recordMove } from './audited-change.js'
 import { namesEtag } from './byte-range-header.js'
 import {
   openNamed,
   type Version2Context,
   type Version2Exchange,
   type Version2Handler,
+  whoOf,
 } from './context.js'
 import { numberParameter, parameters } from './query.js'
 import { readJson } from './request-body.js'
@@ -76,11 +77,11 @@ export const tagLog: Version2Handler = async (context, exchange) => {
 
 /** `PUT /v2/tags/NAME`: makes a tag name an application that is here. */
 export const putTag: Version2Handler = async (context, exchange) => {
-  const { request, response, log } = exchange
-  checkWriting(context)
+  const { request, response } = exchange
+  context.audit.check()
   const name = nameOf(exchange)
   const query = parameters(request, ['force'])
-  const body = await readJson(request, pushLimits.openBytes)
+  const body = await readJson(context, request, pushLimits.openBytes)
   const digest = parseDigest(textOf(body, 'digest'))
   const message = 'message' in body ? textOf(body, 'message') : ''
   const repository = await openNamed(context, exchange)
@@ -92,14 +93,17 @@ export const putTag: Version2Handler = async (context, exchange) => {
     name,
     force: query.get('force'),
   })
-  await repository.tags.set(name, root, { who: log.peer, message, ...expected })
+  checkMove(context, exchange, { root, ...expected })
+  const change = { who: whoOf(exchange), message, ...expected }
+  const move = await repository.tags.set(name, root, change)
+  await recordMove(context, exchange, move)
   response.set('ETag', etagOf(root)).json(tagDocument({ name, descriptor: root }))
 }
 
 /** `DELETE /v2/tags/NAME` */
 export const deleteTag: Version2Handler = async (context, exchange) => {
-  const { request, response, log } = exchange
-  checkWriting(context)
+  const { request, response } = exchange
+  context.audit.check()
   const name = nameOf(exchange)
   const query = parameters(request, ['force'])
   const repository = await openNamed(context, exchange)
@@ -107,7 +111,9 @@ export const deleteTag: Version2Handler = async (context, exchange) => {
     name,
     force: query.get('force'),
   })
-  await repository.tags.remove(name, { who: log.peer, ...expected })
+  const change = { who: whoOf(exchange), ...expected }
+  const move = await repository.tags.remove(name, change)
+  await recordMove(context, exchange, move)
   response.status(204).end()
 }
 
@@ -117,9 +123,15 @@ function textOf(body: Readonly<Record<string, unknown>>, name: string): string {
   throw new ProtocolViolationError(`expected text as "${name}"`, { name })
 }
 
-function checkWriting({ refusal }: Version2Context): void {
-  const reason = refusal()
-  if (reason !== undefined) throw new AccessRefusedError(reason)
+/** Throws AccessRefusedError when the change could move a tag, and who asks may not. */
+function checkMove(
+  { admission }: Version2Context,
+  { principal, repositoryPath }: Version2Exchange,
+  { root, expected }: { root: Descriptor; expected?: Descriptor | 'absent' },
+): void {
+  const isNew = expected === 'absent'
+  const stays = expected !== undefined && !isNew && sameDescriptor(expected, root)
+  if (!isNew && !stays) admission.require(principal, 'tag-move', repositoryPath.join('/'))
 }
 
 /** What a tag must name for a change to happen, as the request's conditions say. */

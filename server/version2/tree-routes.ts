@@ -50,7 +50,7 @@ export const tree: Version2Handler = async (context, exchange) => {
     })
   } else if (entry.kind === 'regular') {
     if (query.size > 0) throw new InvalidArgumentError('a file has no such parameter')
-    await sendPayload(repository, exchange, { ...entry.file, type: 'file' })
+    await sendPayload(context, exchange, { objects, ...entry.file, type: 'file' })
   } else sendDocument(exchange, entryDocument(describeNode(node)))
 }
 

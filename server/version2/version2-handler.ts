@@ -1,4 +1,5 @@
 import { ProtocolViolationError, RepositoryNotFoundError } from '../../lib/errors.js'
+import type { Action } from '../access.js'
 import { sendProblem } from '../problem.js'
 import { parseRepositoryPath } from '../repository-path.js'
 import type { Exchange } from '../version1-handler.js'
@@ -8,27 +9,48 @@ import { deleteTag, getTag, listTags, putTag, tagLog } from './tag-routes.js'
 import { askMissing, openUpload, pull, receivePack } from './transfer-routes.js'
 import { tree } from './tree-routes.js'
 
+type Method = {
+  /** What who asks must be allowed: one of these. */
+  readonly needs: readonly [Action, ...Action[]]
+  /** And this, too. */
+  readonly also?: Action
+  readonly answer: Version2Handler
+}
+
 type Route = {
   /** Path elements behind `v2`: a word, any one (`*`), or any number more (`**`). */
   readonly path: readonly string[]
-  readonly methods: Readonly<Partial<Record<string, Version2Handler>>>
+  readonly methods: Readonly<Partial<Record<string, Method>>>
 }
 
 const routes: readonly Route[] = [
-  { path: [], methods: { GET: capabilities } },
-  { path: ['objects', '*'], methods: { GET: object, HEAD: object } },
-  { path: ['tags'], methods: { GET: listTags } },
+  { path: [], methods: { GET: { needs: ['pull', 'push'], answer: capabilities } } },
+  { path: ['objects', '*'], methods: reading(object) },
+  { path: ['tags'], methods: { GET: { needs: ['pull'], answer: listTags } } },
   {
     path: ['tags', '*'],
-    methods: { GET: getTag, HEAD: getTag, PUT: putTag, DELETE: deleteTag },
+    methods: {
+      ...reading(getTag),
+      // It names an object that is here: nobody may point at what he may not read.
+      PUT: { needs: ['push'], also: 'pull', answer: putTag },
+      DELETE: { needs: ['tag-delete'], answer: deleteTag },
+    },
   },
-  { path: ['tags', '*', 'log'], methods: { GET: tagLog } },
-  { path: ['trees', '*', '**'], methods: { GET: tree, HEAD: tree } },
-  { path: ['pull'], methods: { POST: pull } },
-  { path: ['uploads'], methods: { POST: openUpload } },
-  { path: ['uploads', '*', 'missing'], methods: { POST: askMissing } },
-  { path: ['uploads', '*', 'packs'], methods: { POST: receivePack } },
+  { path: ['tags', '*', 'log'], methods: { GET: { needs: ['pull'], answer: tagLog } } },
+  { path: ['trees', '*', '**'], methods: reading(tree) },
+  { path: ['pull'], methods: { POST: { needs: ['pull'], answer: pull } } },
+  { path: ['uploads'], methods: pushing(openUpload) },
+  { path: ['uploads', '*', 'missing'], methods: pushing(askMissing) },
+  { path: ['uploads', '*', 'packs'], methods: pushing(receivePack) },
 ]
+
+function reading(answer: Version2Handler): Route['methods'] {
+  return { GET: { needs: ['pull'], answer }, HEAD: { needs: ['pull'], answer } }
+}
+
+function pushing(answer: Version2Handler): Route['methods'] {
+  return { POST: { needs: ['push'], answer } }
+}
 
 /** The path of a repository, and what stands behind `v2` in the path of a request. */
 export type Version2Path = { readonly base: string; readonly rest: readonly Buffer[] }
@@ -51,24 +73,24 @@ export async function handleVersion2(
   { base, rest }: Version2Path,
 ): Promise<void> {
   const route = routes.find(({ path }) => matches(path, rest))
-  const handler = route?.methods[request.method]
+  const method = route?.methods[request.method]
   response.set('Cache-Control', 'no-store')
   if (route === undefined) {
     sendProblem(response, { status: 404, detail: 'no such resource' })
-  } else if (handler === undefined) {
+  } else if (method === undefined) {
     response.set('Allow', Object.keys(route.methods).join(', '))
     sendProblem(response, { status: 405, detail: `${request.method} is not for this` })
   } else {
     log.add({ service: ['v2', ...route.path].join('/') })
+    const { admission } = context
+    const principal = await admission.authenticate(request)
+    log.add({ who: principal.name })
     const repositoryPath = parseRepositoryPath(base)
-    await handler(context, {
-      request,
-      response,
-      log,
-      repositoryPath,
-      principal: 'anonymous',
-      rest,
-    })
+    const place = repositoryPath.join('/')
+    admission.requireAny(principal, method.needs, place)
+    if (method.also !== undefined) admission.require(principal, method.also, place)
+    const admitted = { request, response, log, repositoryPath, principal, rest }
+    await method.answer(context, admitted)
   }
 }
 

@@ -11,6 +11,7 @@ import { createServer } from '../../server/cairn-server.js'
 import type { LogEntry } from '../../server/log-entry.js'
 import type { ServerOptions } from '../../server/server-options.js'
 import { basic, makePolicy, rule } from '../support/access-policy.js'
+import { documentedAnswers } from '../support/documented-answers.js'
 import {
   fileEntry,
   forge,
@@ -66,29 +67,6 @@ async function serve(
 
 type Role = 'stranger' | 'wrong' | 'pull' | 'push' | 'move' | 'admin' | 'elsewhere'
 
-function cells(line = ''): string[] {
-  return line
-    .split('|')
-    .slice(1, -1)
-    .map(cell => cell.trim().replaceAll('`', ''))
-}
-
-/** The table of docs/security.md: one row a route, one column a role. */
-function documentedAnswers(): Map<string, Map<string, number>> {
-  const url = new URL('../../../docs/security.md', import.meta.url)
-  const lines = readFileSync(url, 'utf8').split('\n')
-  const first = lines.findIndex(line => line.startsWith('| route |'))
-  const roles = cells(lines[first]).slice(1)
-  const rows = lines.slice(first + 2)
-  const end = rows.findIndex(line => !line.startsWith('|'))
-  return new Map(
-    rows.slice(0, end).map(line => {
-      const [route = '', ...answers] = cells(line)
-      return [route, new Map(roles.map((role, index) => [role, Number(answers[index])]))]
-    }),
-  )
-}
-
 t.test('answers every route, method and role as documented', async t => {
   // Who is let through to a stream is let go soon; wrong credentials are sent often.
   const { policy, send } = await serve(t, { idleTimeoutMs: 500 }, { attempts: 1000 })
@@ -116,7 +94,7 @@ t.test('answers every route, method and role as documented', async t => {
     '/readyz': { target: '/readyz' },
     '/metrics': { target: '/metrics' },
   }
-  const documented = documentedAnswers()
+  const documented = documentedAnswers('route')
   t.same([...documented.keys()], Object.keys(routes), 'the table names every route')
   for (const [route, { target, headers = [] }] of Object.entries(routes)) {
     const isOwn = target.startsWith('/healthz') || target.startsWith('/readyz')

@@ -10,7 +10,7 @@ export async function speaksVersion2(
   client: HttpClient,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const call = { method: 'GET', path: '/v2/', signal } as const
+  const call = { method: 'GET', path: '/v2/', signal, isRepeatable: true } as const
   const expected = [200, ...unknownHere]
   const { status, body } = await client.ask(call, expected, maxCapabilitiesBytes)
   if (status === 404 && isProblem(body, 'repository_not_found')) return true

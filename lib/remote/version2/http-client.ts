@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Agent } from 'undici'
 import {
   type CairnError,
+  ConnectionLostError,
   type ErrorFacts,
   IncompleteClosureError,
   RefNotFoundError,
@@ -9,6 +11,7 @@ import {
   StorageFullError,
   TagConflictError,
   TagNotFoundError,
+  TagProtectedError,
   WrongObjectTypeError,
 } from '../../errors.js'
 import { readBodyStart, readBoundedBody } from '../bounded-body.js'
@@ -27,6 +30,8 @@ export type HttpOptions = {
   readonly settleTimeoutMs?: number
   /** Sent with every request, and to nobody else: redirects are not followed. */
   readonly authorization?: string
+  /** Certificate and key, PEM, by which the server may know this client. */
+  readonly clientCertificate?: { readonly certificate: string; readonly key: string }
 }
 
 /** One request. */
@@ -38,6 +43,8 @@ export type HttpCall = {
   readonly type?: string
   readonly body?: Buffer | Readable
   readonly signal?: AbortSignal | undefined
+  /** Whether it may be sent again when the connection was lost: then it changes nothing. */
+  readonly isRepeatable?: boolean
   /** Milliseconds until the answer must begin, where it is not the usual time. */
   readonly answerTimeoutMs?: number
 }
@@ -50,6 +57,7 @@ export type HttpAnswer = Disposable & {
 
 const defaultConnectTimeoutMs = 10_000
 const defaultIdleTimeoutMs = 60_000
+const pausesMs = [0, 100, 400]
 const maxProblemBytes = 256 * 1024
 
 /** Talks HTTP to one repository of a server; keeps connections open between requests. */
@@ -59,19 +67,44 @@ export class HttpClient implements AsyncDisposable {
   readonly #authorization: string | undefined
 
   constructor(url: URL, options: HttpOptions = {}) {
-    const { ca, connectTimeoutMs = defaultConnectTimeoutMs } = options
+    const { ca, clientCertificate, connectTimeoutMs = defaultConnectTimeoutMs } = options
     const { idleTimeoutMs = defaultIdleTimeoutMs, authorization } = options
     this.url = url
     this.#authorization = authorization
     this.#agent = new Agent({
-      connect: { timeout: connectTimeoutMs, ...(ca === undefined ? {} : { ca }) },
+      connect: {
+        timeout: connectTimeoutMs,
+        ...(ca === undefined ? {} : { ca }),
+        ...(clientCertificate && {
+          cert: clientCertificate.certificate,
+          key: clientCertificate.key,
+        }),
+      },
       headersTimeout: idleTimeoutMs,
       bodyTimeout: idleTimeoutMs,
     })
   }
 
-  /** Sends a request; any status but those expected is thrown as an error. */
+  /**
+   * Sends a request; any status but those expected is thrown as an error.
+   *
+   * What may be repeated is, when a connection was lost: one that was kept open may have
+   * been closed meanwhile.
+   */
   async send(call: HttpCall, expected: readonly number[]): Promise<HttpAnswer> {
+    for (const pause of call.isRepeatable === true ? pausesMs : []) {
+      try {
+        return await this.#sendOnce(call, expected)
+      } catch (error) {
+        if (!(error instanceof ConnectionLostError) || !wasCut(error)) throw error
+        const jitter = pause * Math.random()
+        await delay(pause + jitter, undefined, call.signal && { signal: call.signal })
+      }
+    }
+    return this.#sendOnce(call, expected)
+  }
+
+  async #sendOnce(call: HttpCall, expected: readonly number[]): Promise<HttpAnswer> {
     const url = this.#urlOf(call.path)
     try {
       const { statusCode, body } = await this.#agent.request({
@@ -127,6 +160,12 @@ export class HttpClient implements AsyncDisposable {
   }
 }
 
+/** Whether a connection was there, and was lost. */
+function wasCut({ cause }: ConnectionLostError): boolean {
+  const { code } = Object(cause) as { readonly code?: unknown }
+  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'
+}
+
 /** A body whose errors are ours. */
 async function* named(
   body: Readable,
@@ -166,6 +205,7 @@ const reactions = new Map<
   ['ref_not_found', RefNotFoundError],
   ['tag_conflict', TagConflictError],
   ['storage_full', StorageFullError],
+  ['tag_protected', TagProtectedError],
   ['incomplete_closure', IncompleteClosureError],
   ['wrong_object_type', WrongObjectTypeError],
 ])

@@ -35,8 +35,8 @@ type OpenedUpload = {
   readonly present: boolean
   /** Those of the candidates that are there whole. */
   readonly common: readonly Digest[]
-  /** What the tag names; null when there is no such tag. */
-  readonly tag: Digest | null
+  /** What the tag names; null for no such tag, undefined for who may not read it. */
+  readonly tag: Digest | null | undefined
 }
 
 /**
@@ -55,7 +55,10 @@ export async function pushVersion2(
   progress?.begin(application)
   const pusher = new Pusher(client, repository, push)
   const opened = await pusher.open()
-  const move: TagMove = { name: tag, expected: opened.tag ?? 'absent' }
+  const move: TagMove =
+    opened.tag === undefined
+      ? { name: tag }
+      : { name: tag, expected: opened.tag ?? 'absent' }
   if (opened.present) {
     await pusher.setTag(move)
     progress?.settle()
@@ -94,6 +97,7 @@ class Pusher {
         type: jsonType,
         body: Buffer.from(JSON.stringify(request)),
         signal,
+        isRepeatable: true,
       },
       [200],
       pushLimits.openBytes,
@@ -199,6 +203,7 @@ class Pusher {
         type: bytesType,
         body: encodeDigestRow(digests),
         signal,
+        isRepeatable: true,
       },
       [200],
       Math.ceil(pushLimits.queryDigests / 8),
@@ -235,14 +240,15 @@ function parseOpened(body: Buffer, candidates: readonly Digest[]): OpenedUpload 
   if (typeof id !== 'string' || !/^[0-9a-f]{1,64}$/.test(id)) throw unexpected('id')
   if (typeof present !== 'boolean') throw unexpected('present')
   if (!Array.isArray(common)) throw unexpected('common')
-  if (tag !== null && typeof tag !== 'string') throw unexpected('tag')
+  const isTold = tag !== undefined && tag !== null
+  if (isTold && typeof tag !== 'string') throw unexpected('tag')
   const held = new Set<unknown>(common)
   return {
     id,
     present,
     // Only what was offered: anything else would be pruned without being known here.
     common: candidates.filter(digest => held.has(digest)),
-    tag: tag === null ? null : parseDigest(tag),
+    tag: isTold ? parseDigest(tag) : tag,
   }
 }
 

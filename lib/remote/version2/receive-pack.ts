@@ -16,6 +16,7 @@ import {
   directoryDependencies,
   totalsOf,
 } from '../../object/directory.js'
+import { Bitmap } from '../../store/bitmap.js'
 import type { ObjectReader, StoreSession } from '../../store/object-store.js'
 import { importPackStream } from '../../store/pack/import-pack-stream.js'
 import type { PackRecord } from '../../store/pack/pack-format.js'
@@ -28,7 +29,8 @@ import {
 import type { StreamBytes } from '../../store/pack/stream-bytes.js'
 import type { Zstd } from '../../store/pack/zstd.js'
 import { readFrames } from '../../store/pack/zstd-frames.js'
-import { KnownObjects } from '../known-objects.js'
+import { KnownObjects, type KnownScope } from '../known-objects.js'
+import { MemoryBudget, type MemoryLease } from '../memory-budget.js'
 import { ProgressMeter } from '../progress-meter.js'
 import { ReceiveBudget, type ReceiveLimits } from '../receive-limits.js'
 import type { ReceiveResult } from '../receive-objects.js'
@@ -43,6 +45,10 @@ export type ReceivePackOptions = {
   readonly zstd: () => Promise<Zstd>
   readonly limits?: Partial<ReceiveLimits>
   readonly progress?: ProgressMeter
+  /** What need not come: all that the session shows, unless the peer may not read here. */
+  readonly known?: KnownScope
+  /** Where the memory for large objects, and for what is remembered, comes from. */
+  readonly memory?: MemoryBudget
 }
 
 /**
@@ -54,12 +60,14 @@ export type ReceivePackOptions = {
  * InvalidObjectError, CorruptObjectError, LimitExceededError, ConnectionLostError. What
  * was committed before an error stays in the session.
  */
-export class PackReceiver {
+export class PackReceiver implements Disposable {
   readonly #session: StoreSession
   readonly #options: ReceivePackOptions
   readonly #known: KnownObjects
   readonly #budget: ReceiveBudget
+  readonly #memory: MemoryLease
   readonly #progress: ProgressMeter
+  #isEmpty = true
   #objects = 0
   #bytes = 0
   #references = 0
@@ -67,7 +75,9 @@ export class PackReceiver {
   constructor(session: StoreSession, options: ReceivePackOptions) {
     this.#session = session
     this.#options = options
-    this.#known = new KnownObjects(session, options.published)
+    const { published, known: scope = 'session', memory = unbounded() } = options
+    this.#known = new KnownObjects(session, published, { scope })
+    this.#memory = memory.open()
     this.#budget = new ReceiveBudget(options.limits)
     this.#progress = options.progress ?? new ProgressMeter()
   }
@@ -76,6 +86,31 @@ export class PackReceiver {
   get result(): ReceiveResult {
     const skipped = Math.max(0, this.#references + 1 - this.#objects)
     return { objects: this.#objects, bytes: this.#bytes, skipped }
+  }
+
+  /** Whether nothing came, now or earlier. */
+  get isEmpty(): boolean {
+    return this.#isEmpty
+  }
+
+  /** Checks what a root announces to be below it; throws LimitExceededError. */
+  checkTree(root: Descriptor): void {
+    this.#budget.checkTree(root)
+  }
+
+  /** Which objects need not come: bit n for digest n. */
+  async present(digests: readonly Digest[]): Promise<Bitmap> {
+    if (this.#options.known !== 'received') return this.#session.has(digests)
+    const present = new Bitmap(digests.length)
+    for (const [index, digest] of digests.entries()) {
+      if (this.#known.has(digest)) present.set(index)
+    }
+    return present
+  }
+
+  /** Gives back the memory that it holds. */
+  [Symbol.dispose](): void {
+    this.#memory[Symbol.dispose]()
   }
 
   /** Receives a pack to its end. */
@@ -109,9 +144,11 @@ export class PackReceiver {
           : await this.#receiveLarge(part)
       for (const descriptor of descriptors) {
         this.#known.addReceived(descriptor)
+        this.#isEmpty = false
         onObject(descriptor)
       }
       this.#known.flushed()
+      await this.#memory.hold(this.#known.bytes)
     }
   }
 
@@ -137,7 +174,8 @@ export class PackReceiver {
       await this.#commit({ kind: 'large', record, chunks })
       return [leaf(record)]
     }
-    // A directory beyond what a segment gathers: whole in memory, within the limits.
+    // A directory beyond what a segment gathers: whole in memory, stored and plain.
+    await this.#memory.hold(this.#known.bytes + 3 * record.size)
     const pieces: Buffer[] = []
     for await (const chunk of chunks) pieces.push(chunk)
     const stored = Buffer.concat(pieces)
@@ -217,6 +255,10 @@ function plainOf(object: StreamedObject, zstd: Zstd | undefined): Buffer {
   if (zstd === undefined || object.codec === 'raw') return object.stored
   const range = { from: 0, to: object.size }
   return Buffer.concat([...readFrames(codedSource(object, object.stored), zstd, range)])
+}
+
+function unbounded(): MemoryBudget {
+  return new MemoryBudget({ bytes: Number.POSITIVE_INFINITY })
 }
 
 async function* again<Item>(items: readonly Item[]): AsyncGenerator<Item> {

@@ -1,5 +1,8 @@
 import {
+  AccessRefusedError,
   InvalidArgumentError,
+  QuotaExceededError,
+  StorageFullError,
   TagConflictError,
   WrongObjectTypeError,
 } from '../../errors.js'
@@ -8,20 +11,28 @@ import type { Digest } from '../../object/digest.js'
 import type { KeptFolder } from '../../repository/kept-folders.js'
 import type { Repository } from '../../repository/repository.js'
 import type { RepositorySession } from '../../repository/repository-session.js'
-import type { TagChange } from '../../repository/tag-store.js'
+import type { TagChange, TagMove } from '../../repository/tag-store.js'
 import { Bitmap } from '../../store/bitmap.js'
 import { StreamBytes } from '../../store/pack/stream-bytes.js'
+import type { KnownScope } from '../known-objects.js'
 import type { ReceiveResult } from '../receive-objects.js'
-import { checkPublishedRoot } from './closure-errors.js'
+import { checkPublishedRoot, incomplete } from './closure-errors.js'
 import { takeHead } from './framed-head.js'
 import { decodePushHead, type PushHead } from './push-message.js'
 import type { PackReceiver } from './receive-pack.js'
 
+/** Whose upload, and of what. */
+export type UploadOwner = {
+  readonly principal: string
+  readonly root: Descriptor
+  /** What need not come: by who may not read here, all that he did not send himself. */
+  readonly known: KnownScope
+}
+
 /** What an upload is made from. */
 export type UploadParts = {
   readonly id: string
-  readonly principal: string
-  readonly root: Descriptor
+  readonly owner: UploadOwner
   readonly repository: Repository
   readonly session: RepositorySession
   readonly kept?: KeptFolder
@@ -36,6 +47,10 @@ export type FinishedUpload = ReceiveResult & PushHead
 /** How the last pack is received. */
 export type FinishOptions = {
   readonly who?: string
+  /** What may be done to the tag: by default anything, else it must not be there yet. */
+  readonly tagging?: 'any' | 'new'
+  /** Hears of the tag's move, before the client does. */
+  readonly onTagged?: (move: TagMove) => Promise<void>
   readonly signal?: AbortSignal
   /** Ends the body early: its client has come back on another connection. */
   readonly cutOff: () => void
@@ -44,7 +59,7 @@ export type FinishOptions = {
 /** One push being received: objects that nobody else sees until it is complete. */
 export class Upload implements AsyncDisposable {
   readonly id: string
-  readonly principal: string
+  readonly owner: UploadOwner
   readonly root: Descriptor
   readonly #parts: UploadParts
   readonly #idle: NodeJS.Timeout
@@ -54,8 +69,8 @@ export class Upload implements AsyncDisposable {
 
   constructor(parts: UploadParts) {
     this.id = parts.id
-    this.principal = parts.principal
-    this.root = parts.root
+    this.owner = parts.owner
+    this.root = parts.owner.root
     this.#parts = parts
     this.#idle = setTimeout(() => void this.#end({ remove: false }), parts.idleMs)
     this.#idle.unref()
@@ -64,7 +79,7 @@ export class Upload implements AsyncDisposable {
   /** Which objects have to be sent: bit n for digest n. */
   async missing(digests: readonly Digest[]): Promise<Bitmap> {
     return this.#inTurn(async () => {
-      const present = await this.#parts.session.objects.has(digests)
+      const present = await this.#parts.receiver.present(digests)
       const missing = new Bitmap(digests.length)
       for (const index of digests.keys()) if (!present.get(index)) missing.set(index)
       return missing
@@ -74,7 +89,7 @@ export class Upload implements AsyncDisposable {
   /**
    * Receives the last pack of a push, publishes what came, and moves the tag.
    *
-   * After an error what was received stays for the next try.
+   * After an error what was received stays for the next try, unless there is no space.
    */
   async finish(
     body: AsyncIterable<Uint8Array>,
@@ -86,7 +101,10 @@ export class Upload implements AsyncDisposable {
       await this.#end({ remove: true })
       return finished
     } catch (error) {
-      await this.#end({ remove: false })
+      // What is kept must not be what leaves no space for others.
+      const isFull =
+        error instanceof StorageFullError || error instanceof QuotaExceededError
+      await this.#end({ remove: isFull })
       throw error
     }
   }
@@ -109,34 +127,61 @@ export class Upload implements AsyncDisposable {
 
   async #receive(
     body: AsyncIterable<Uint8Array>,
-    { who, signal }: FinishOptions,
+    options: FinishOptions,
   ): Promise<FinishedUpload> {
-    const { session, repository, receiver } = this.#parts
     const where = `push of ${this.root.digest}`
     const bytes = new StreamBytes(body, where)
-    const head = decodePushHead(await takeHead(bytes, where), where)
-    this.#checkRoot(head.root)
-    await receiver.receive(bytes)
-    const change = await this.#expectTag(head)
+    try {
+      const head = decodePushHead(await takeHead(bytes, where), where)
+      this.#checkRoot(head.root)
+      await this.#expectTag(head, options.tagging)
+      await this.#parts.receiver.receive(bytes)
+      await this.#publish(head, options)
+      return { ...head, ...this.#parts.receiver.result }
+    } finally {
+      await bytes.close()
+    }
+  }
+
+  async #publish(
+    head: PushHead,
+    { who, tagging, onTagged, signal }: FinishOptions,
+  ): Promise<void> {
+    const { session, repository, receiver } = this.#parts
+    const where = `push of ${this.root.digest}`
+    // What is published here counts only for who may read it.
+    const present = await receiver.present([head.root.digest])
+    if (!present.get(0)) throw incomplete(where, head.root)
+    const change = await this.#expectTag(head, tagging)
     await session.objects.publish([head.root.digest])
     await checkPublishedRoot(repository.objects, head.root, where)
     if (head.tag !== undefined) {
-      await repository.tags.set(head.tag.name, head.root, {
+      const move = await repository.tags.set(head.tag.name, head.root, {
         message: 'push',
         ...change,
         ...(who && { who }),
         ...(signal && { signal }),
       })
+      await onTagged?.(move)
     }
-    return { ...head, ...receiver.result }
   }
 
-  /** What the tag must still name when it moves; throws TagConflictError. */
-  async #expectTag({ tag }: PushHead): Promise<Pick<TagChange, 'expected'>> {
-    if (tag?.expected === undefined) return {}
+  /** What the tag must still name when it moves; throws TagConflictError, AccessRefusedError. */
+  async #expectTag(
+    { tag, root }: PushHead,
+    tagging: FinishOptions['tagging'] = 'any',
+  ): Promise<Pick<TagChange, 'expected'>> {
+    if (tag === undefined) return {}
+    if (tag.expected === undefined && tagging === 'any') return {}
     const current = await this.#parts.repository.tags.find(tag.name)
     const found = current?.digest ?? 'absent'
-    if (found === tag.expected) return { expected: current ?? 'absent' }
+    if (tag.expected === undefined || found === tag.expected) {
+      const stays = current === undefined || sameDescriptor(current, root)
+      if (tagging === 'any' || stays) return { expected: current ?? 'absent' }
+      throw new AccessRefusedError(`tag ${tag.name} may not be moved by this push`, {
+        tag: tag.name,
+      })
+    }
     throw new TagConflictError(
       `tag ${tag.name} has changed: expected ${tag.expected}, found ${found}`,
       { name: tag.name, expected: tag.expected, found },
@@ -178,11 +223,13 @@ export class Upload implements AsyncDisposable {
   async #close(remove: boolean): Promise<void> {
     clearTimeout(this.#idle)
     await this.#turn
-    const { session, kept } = this.#parts
+    const { session, kept, receiver } = this.#parts
     try {
       await session[Symbol.asyncDispose]()
-      if (remove) await kept?.remove()
+      // What holds nothing is not worth keeping, however many there are.
+      if (remove || receiver.isEmpty) await kept?.remove()
     } finally {
+      receiver[Symbol.dispose]()
       kept?.[Symbol.dispose]()
       this.#parts.onEnd()
     }

@@ -1,28 +1,32 @@
 import { createHash } from 'node:crypto'
-import { LockBusyError, RefNotFoundError } from '../../errors.js'
-import { type Descriptor, encodeDescriptor } from '../../object/descriptor.js'
+import { BusyError, LockBusyError, RefNotFoundError } from '../../errors.js'
+import { encodeDescriptor } from '../../object/descriptor.js'
 import type { Repository } from '../../repository/repository.js'
 import { findLeftPacks } from '../../store/pack/left-packs.js'
 import { loadZstd, type Zstd } from '../../store/pack/zstd.js'
+import type { MemoryBudget } from '../memory-budget.js'
 import type { ReceiveLimits } from '../receive-limits.js'
 import { adoptLeft } from './adopt-left.js'
 import { PackReceiver } from './receive-pack.js'
-import { Upload } from './upload.js'
+import { Upload, type UploadOwner } from './upload.js'
 
-/** Whose upload, and of what. */
-export type UploadOwner = {
-  readonly principal: string
-  readonly root: Descriptor
+/** What one upload may bring and hold. */
+export type UploadOptions = {
+  readonly receive?: Partial<ReceiveLimits>
+  readonly memory?: MemoryBudget
+  /** Uploads that one principal may have open. */
+  readonly openOfPrincipal?: number
 }
 
-/** Bounds of what pushes may bring and hold. */
+/** Bounds of all uploads. */
 export type UploadLimits = {
-  readonly receive?: Partial<ReceiveLimits>
   /** Uploads that are open at once. */
   readonly open: number
   /** Milliseconds without a request until an upload lets go of what it holds. */
   readonly idleMs: number
 }
+
+type OpenUpload = { readonly principal: string; readonly upload: Promise<Upload> }
 
 const defaultLimits: UploadLimits = { open: 256, idleMs: 30_000 }
 
@@ -35,7 +39,7 @@ const defaultLimits: UploadLimits = { open: 256, idleMs: 30_000 }
  */
 export class Uploads implements AsyncDisposable {
   readonly #limits: UploadLimits
-  readonly #open = new Map<string, Promise<Upload>>()
+  readonly #open = new Map<string, OpenUpload>()
   #zstd: Promise<Zstd> | undefined
 
   constructor(limits: Partial<UploadLimits> = {}) {
@@ -43,23 +47,27 @@ export class Uploads implements AsyncDisposable {
   }
 
   /** Opens the upload of a root, a new one or the one that was left. */
-  async open(repository: Repository, owner: UploadOwner): Promise<Upload> {
+  async open(
+    repository: Repository,
+    owner: UploadOwner,
+    options: UploadOptions = {},
+  ): Promise<Upload> {
     const id = idOf(owner)
     const key = `${repository.root}\n${id}`
-    const running = await this.#open.get(key)
+    const running = await this.#open.get(key)?.upload
     if (running !== undefined && !running.isTaken) return running
     await running?.cutOff()
-    if (this.#open.size >= this.#limits.open) {
-      throw new LockBusyError(`too many uploads: expected at most ${this.#limits.open}`, {
-        limit: this.#limits.open,
-      })
-    }
     const begun = this.#open.get(key)
-    if (begun !== undefined) return begun
-    const opened = this.#start(repository, owner, { id, key })
+    if (begun !== undefined) return begun.upload
+    this.#checkOpen(owner, options)
+    const { principal } = owner
+    const opened = {
+      principal,
+      upload: this.#start(repository, owner, { ...options, id, key }),
+    }
     this.#open.set(key, opened)
     try {
-      return await opened
+      return await opened.upload
     } catch (error) {
       this.#open.delete(key)
       throw error
@@ -67,9 +75,14 @@ export class Uploads implements AsyncDisposable {
   }
 
   /** Finds an open upload by its id; to all but its principal there is none. */
-  async find(repository: Repository, id: string, principal: string): Promise<Upload> {
-    const upload = await this.#open.get(`${repository.root}\n${id}`)
-    if (upload?.principal !== principal) {
+  async find(
+    repository: Repository,
+    id: string,
+    { principal, known }: Omit<UploadOwner, 'root'>,
+  ): Promise<Upload> {
+    const upload = await this.#open.get(`${repository.root}\n${id}`)?.upload
+    const owner = upload?.owner
+    if (upload === undefined || owner?.principal !== principal || owner.known !== known) {
       throw new RefNotFoundError(`no upload ${id}`, { ref: id })
     }
     return upload
@@ -77,18 +90,33 @@ export class Uploads implements AsyncDisposable {
 
   /** Lets go of all uploads; what they received is kept. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const uploads = await Promise.allSettled(this.#open.values())
+    const opened = [...this.#open.values()].map(async ({ upload }) => upload)
+    const uploads = await Promise.allSettled(opened)
     for (const upload of uploads) {
       if (upload.status === 'fulfilled') await upload.value[Symbol.asyncDispose]()
     }
   }
 
+  #checkOpen({ principal }: UploadOwner, { openOfPrincipal = Infinity }: UploadOptions) {
+    const { open } = this.#limits
+    if (this.#open.size >= open) {
+      throw new BusyError(`too many uploads: expected at most ${open}`, { limit: open })
+    }
+    const own = [...this.#open.values()].filter(one => one.principal === principal)
+    if (own.length < openOfPrincipal) return
+    throw new BusyError(
+      `too many uploads of ${principal}: expected at most ${openOfPrincipal}`,
+      { limit: openOfPrincipal },
+    )
+  }
+
   async #start(
     repository: Repository,
-    { principal, root }: UploadOwner,
-    { id, key }: { id: string; key: string },
+    owner: UploadOwner,
+    { id, key, receive, memory }: UploadOptions & { id: string; key: string },
   ): Promise<Upload> {
-    const { receive, idleMs } = this.#limits
+    const { idleMs } = this.#limits
+    const { root } = owner
     const zstd = async (): Promise<Zstd> => (this.#zstd ??= loadZstd())
     const canKeep = repository.config.layout === 'pack'
     const kept = canKeep
@@ -109,13 +137,15 @@ export class Uploads implements AsyncDisposable {
         published,
         where: `push of ${root.digest}`,
         zstd,
+        known: owner.known,
         ...(receive && { limits: receive }),
+        ...(memory && { memory }),
       })
+      receiver.checkTree(root)
       if (left) await adoptLeft(left, receiver, { published, zstd, maximum: 0 })
       return new Upload({
         id,
-        principal,
-        root,
+        owner,
         repository,
         session,
         receiver,
@@ -132,7 +162,7 @@ export class Uploads implements AsyncDisposable {
 }
 
 // The same push finds its upload again, and nobody learns anything by guessing one.
-function idOf({ principal, root }: UploadOwner): string {
-  const hash = createHash('sha256').update(`${principal.length} ${principal} `)
+function idOf({ principal, root, known }: UploadOwner): string {
+  const hash = createHash('sha256').update(`${known} ${principal.length} ${principal} `)
   return hash.update(encodeDescriptor(root)).digest('hex')
 }
