@@ -194,9 +194,9 @@ function findHint({ code, facts }: CairnError, settings: Settings): string | und
   return typeof hint === 'function' ? hint(facts, settings) : hint
 }
 
-// Without the query, by which version 1 chooses a service.
+// Without what the protocols put behind the address of a repository.
 function hintOfLogin(url: string): string {
-  return `log in with: cairn login ${shellWord(url.replace(/\?.*$/, ''))}`
+  return `log in with: cairn login ${shellWord(url.replace(/(\/v2\/|\/?\?).*$/, ''))}`
 }
 
 function hintOfRef(ref: string): string {
