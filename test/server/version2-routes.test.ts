@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { Descriptor } from '../../lib/object/descriptor.js'
@@ -5,7 +6,12 @@ import { algorithmOf } from '../../lib/object/digest.js'
 import { digestObject } from '../../lib/object/digester.js'
 import type { Repository } from '../../lib/repository/repository.js'
 import { createServer } from '../../server/cairn-server.js'
-import { makePackedRepository, putFiles } from '../support/packed-repository.js'
+import {
+  makePackedRepository,
+  putFiles,
+  storeFiles,
+} from '../support/packed-repository.js'
+import { makeRepository } from '../support/scratch-repository.js'
 
 const content = randomBytes(100_000)
 
@@ -197,4 +203,18 @@ t.test('shows trees without a pull, as JSON or CBOR', async t => {
   })
   t.equal(cbor.headers.get('content-type'), 'application/cbor')
   t.equal(Buffer.from(await cbor.arrayBuffer())[0], 0xa1)
+})
+
+t.test('serves objects that other programs can check', async t => {
+  const repository = await makeRepository(t.testdir(), { algorithm: 'sha512-256' })
+  await storeFiles(repository, [content], 'app')
+  await using server = createServer({ root: repository.root })
+  const { port } = await server.listen()
+  const base = `http://127.0.0.1:${port}/v2`
+  const stat = await fetch(`${base}/trees/app/00000000?stat=1`)
+  const { digest } = (await stat.json()) as { digest: string }
+  const answer = await fetch(`${base}/objects/${digest}`)
+  const input = Buffer.concat([Buffer.of(0), Buffer.from(await answer.arrayBuffer())])
+  const hash = execFileSync('openssl', ['dgst', '-sha512-256', '-r'], { input })
+  t.equal(`05${hash.toString().slice(0, 64)}`, digest)
 })
