@@ -334,6 +334,28 @@ t.test('tells who sends much why it is refused, and takes his next request', asy
   t.match(await pull(connect(authorization), near, { tag: 'app' }), { tag: 'app' })
 })
 
+t.test('tells what is wrong with a transfer while it still comes', async t => {
+  const { application, base, ask, grant } = await serve(t)
+  const authorization = await grant('push', 'push')
+  const type = 'application/json'
+  for (let round = 0; round < 5; round++) {
+    const opened = await ask(authorization, 'POST', 'v2/uploads', {
+      type,
+      body: openBody(application),
+    })
+    const { id } = (await opened.json()) as { id: string }
+    const refused = await fetch(`${base}/v2/uploads/${id}/packs`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/vnd.cairn.transfer' },
+      body: Readable.toWeb(Readable.from(manyChunks())) as ReadableStream,
+      duplex: 'half',
+    })
+    t.equal(refused.status, 422)
+    t.equal(refused.headers.get('connection'), 'close')
+    t.match(await refused.json(), { code: 'invalid_object' })
+  }
+})
+
 t.test('does not wait for a body that does not come', async t => {
   const { base, grant } = await serve(t, { idleTimeoutMs: 300 })
   const authorization = await grant('push', 'push')
