@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { FileMaker } from '../../system/file-maker.js'
+import { type BatchOrder, takeBatch } from './batch-order.js'
 import { BatchWriter, type WriterOptions } from './batch-writer.js'
 import type { FileBatch } from './file-batch.js'
 
@@ -15,7 +16,7 @@ const youngMegabytes = 4
 /** Batches that wait in front of a thread, so that it never runs dry. */
 const batchesAhead = 3
 
-type Waiting = {
+type Waiting = BatchOrder & {
   readonly resolve: (failed: readonly number[]) => void
   readonly reject: (error: unknown) => void
 }
@@ -46,6 +47,21 @@ export class BatchCrew implements AsyncDisposable {
     // Answers of the workers are taken in between.
     await nextTurn()
     return { failed }
+  }
+
+  /** Makes a batch that waits in front of a thread; false when none does. */
+  help(): boolean {
+    for (const { orders } of this.#members) {
+      const order = orders.findLast(takeBatch)
+      if (order === undefined) continue
+      try {
+        order.resolve(this.#own.write(order.batch))
+      } catch (error) {
+        order.reject(error)
+      }
+      return true
+    }
+    return false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -80,12 +96,17 @@ class Member {
     return this.#waiting.length
   }
 
+  /** The batches that it was given and has not answered, in order. */
+  get orders(): readonly Waiting[] {
+    return this.#waiting
+  }
+
   async give(batch: FileBatch): Promise<readonly number[]> {
     if (this.#problem !== undefined) throw this.#problem
-    const { numbers, names } = batch
+    const taken = new Int32Array(new SharedArrayBuffer(4))
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject })
-      this.#worker.postMessage(batch, [numbers.buffer, names.buffer])
+      this.#waiting.push({ batch, taken, resolve, reject })
+      this.#worker.postMessage({ batch, taken } satisfies BatchOrder)
     })
   }
 

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { FileMaker } from '../../system/file-maker.js'
+import { type BatchOrder, takeBatch } from './batch-order.js'
 import { BatchWriter, type WriterOptions } from './batch-writer.js'
-import type { FileBatch } from './file-batch.js'
 
 // The thread that BatchCrew starts: answers each batch with what could not be made, and
 // ends when it is told to.
@@ -9,7 +9,7 @@ const maker = FileMaker.find()
 if (maker === undefined || parentPort === null) throw new Error('no thread of a checkout')
 const port = parentPort
 const writer = new BatchWriter(maker, workerData as WriterOptions)
-port.on('message', (order: FileBatch | 'end') => {
+port.on('message', (order: BatchOrder | 'end') => {
   if (order === 'end') port.close()
-  else port.postMessage(writer.write(order))
+  else port.postMessage(takeBatch(order) ? writer.write(order.batch) : [])
 })

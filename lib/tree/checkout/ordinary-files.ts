@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DirectoryEntry } from '../../object/directory.js'
 import type { PayloadLocator } from '../../store/object-store.js'
 import { joinPath } from '../../system/directory-descent.js'
@@ -126,6 +127,7 @@ export class OrdinaryFiles {
   /** Waits until all that was taken is made. */
   async drain(): Promise<void> {
     await this.flush()
+    while (this.#tools.crew.help()) await nextTurn()
     await Promise.all(this.#running)
     if (this.#failure !== undefined) throw this.#failure.error
   }
