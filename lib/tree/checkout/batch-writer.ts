@@ -97,7 +97,7 @@ export class BatchWriter {
     const writer = new SparseWriter(fd)
     const source = { place: placeOf(batch, file), digest: digestOf(batch, file) }
     const tools = {
-      room: this.#room,
+      rooms: [this.#room] as const,
       write: (chunk: Uint8Array) => writer.write(chunk),
       verify: this.#verifyClones,
     }

@@ -23,7 +23,7 @@ const bytesInOneGo = 16 * 1024 * 1024
 export class ContentWriter {
   readonly #tools: ContentTools
   readonly #onBytes: (bytes: number) => void
-  #room: Buffer | undefined
+  #rooms: readonly [Buffer, Buffer] | undefined
 
   /** @param onBytes - told how many bytes were written since the last time */
   constructor(tools: ContentTools, onBytes: (bytes: number) => void) {
@@ -51,15 +51,31 @@ export class ContentWriter {
     file: NewFile,
     verify: boolean,
   ): Promise<void> {
-    const room = (this.#room ??= Buffer.allocUnsafeSlow(roomBytes))
-    const write = (chunk: Uint8Array): void => file.write(chunk)
+    const { signal } = this.#tools
+    this.#rooms ??= [Buffer.allocUnsafeSlow(roomBytes), Buffer.allocUnsafeSlow(roomBytes)]
+    const rooms = this.#rooms
+    // One room is written beside this thread, which reads and hashes into the other.
+    const writing: Promise<void>[] = []
+    const write = (chunk: Uint8Array): void => {
+      const written = file.writeBeside(chunk)
+      // Who awaits it comes later.
+      written.catch(() => {})
+      writing.push(written)
+    }
     let told = 0
-    for (const done of copyPayload(file.fd, { place, digest }, { room, write, verify })) {
-      if (done - told < bytesInOneGo && done < place.size) continue
-      this.#onBytes(done - told)
-      told = done
-      await nextTurn()
-      this.#tools.signal?.throwIfAborted()
+    try {
+      const source = { place, digest }
+      for (const done of copyPayload(file.fd, source, { rooms, write, verify })) {
+        if (writing.length === rooms.length) await writing.shift()
+        if (done - told < bytesInOneGo && done < place.size) continue
+        this.#onBytes(done - told)
+        told = done
+        await nextTurn()
+        signal?.throwIfAborted()
+      }
+      await Promise.all(writing)
+    } finally {
+      await Promise.allSettled(writing)
     }
   }
 

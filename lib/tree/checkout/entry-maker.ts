@@ -1,19 +1,24 @@
-import { closeSync, constants, fsyncSync, openSync, symlinkSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, openSync, symlinkSync, write } from 'node:fs'
+import { promisify } from 'node:util'
 import type { DirectoryEntry } from '../../object/directory.js'
 import { isErrno } from '../../system/errno.js'
 import { hasNativeCalls } from '../../system/libc.js'
 import { makeDevice, makeFifo, makeSocket } from '../../system/special-file.js'
 import type { LeftOutList } from './left-out.js'
 import type { EntryMetadata, MetadataWriter } from './metadata-writer.js'
-import { SparseWriter } from './sparse-writer.js'
+import { SparseWriter, writeAll } from './sparse-writer.js'
 
 const newFile =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+const writeAside = promisify(write)
 
 /** A new file that is being written. */
 export type NewFile = {
   readonly fd: number
   readonly write: (chunk: Uint8Array) => void
+  /** As write, beside this thread; the chunk must stay, and the file open, until it is done. */
+  readonly writeBeside: (chunk: Uint8Array) => Promise<void>
   readonly size: () => number
   /** Gives it its metadata; without this call it is unfinished, mode 0600. */
   readonly finish: () => void
@@ -52,10 +57,21 @@ export class EntryMaker {
   /** Starts a regular file; the caller disposes it. */
   openFile(path: Buffer, entry: EntryMetadata): NewFile & Disposable {
     const fd = openSync(path, newFile, 0o600)
-    const writer = new SparseWriter(fd)
+    let beside: Promise<void>[] | undefined
+    const writer = new SparseWriter(fd, (_, bytes, position) => {
+      if (beside === undefined) writeAll(fd, bytes, position)
+      else beside.push(writeAllBeside(fd, bytes, position))
+    })
     return {
       fd,
       write: chunk => writer.write(chunk),
+      writeBeside: async chunk => {
+        const parts: Promise<void>[] = []
+        beside = parts
+        writer.write(chunk)
+        beside = undefined
+        await Promise.all(parts)
+      },
       size: () => writer.size,
       finish: () => {
         writer.end()
@@ -105,5 +121,16 @@ export class EntryMaker {
       default:
         return kind satisfies never
     }
+  }
+}
+
+async function writeAllBeside(
+  fd: number,
+  bytes: Uint8Array,
+  position: number,
+): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const left = bytes.length - done
+    done += (await writeAside(fd, bytes, done, left, position + done)).bytesWritten
   }
 }

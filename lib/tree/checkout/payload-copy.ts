@@ -11,8 +11,8 @@ const blockBytes = 4096
 
 /** What a payload is copied through. */
 export type CopyTools = {
-  /** At least a block; kept over copies. */
-  readonly room: Buffer
+  /** Each at least a block; used by turns, and kept over copies. */
+  readonly rooms: readonly [Buffer, ...Buffer[]]
   readonly write: (chunk: Uint8Array) => void
   /** Whether what is shared instead of copied is verified. */
   readonly verify: boolean
@@ -25,7 +25,7 @@ export type CopyTools = {
 export function* copyPayload(
   fd: number,
   { place, digest }: { readonly place: PayloadPlace; readonly digest: Digest },
-  { room, write, verify }: CopyTools,
+  { rooms, write, verify }: CopyTools,
 ): Generator<number, void, void> {
   const isCloned = place.size >= clonedFrom && clonePayload(fd, place)
   if (isCloned && !verify) {
@@ -33,7 +33,8 @@ export function* copyPayload(
     return
   }
   const digester = createObjectDigester(algorithmOf(digest), 'file')
-  for (let done = 0; done < place.size; ) {
+  for (let done = 0, turn = 0; done < place.size; turn++) {
+    const room = rooms[turn % rooms.length] ?? rooms[0]
     // The hash counts the type byte in: one byte less keeps its blocks whole.
     const most = done === 0 ? room.length - 1 : room.length
     const chunk = room.subarray(0, Math.min(place.size - done, most))

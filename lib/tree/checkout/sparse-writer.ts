@@ -8,17 +8,23 @@ export const holeBytes = 8 * 4096
 
 const zeros = Buffer.alloc(holeBytes)
 
+/** What brings bytes to a position of an open file. */
+export type PutBytes = (fd: number, bytes: Uint8Array, position: number) => void
+
 /** Writes chunks one behind the other into a new file and leaves holes for zeros. */
 export class SparseWriter {
   readonly #fd: number
+  readonly #put: PutBytes
   #position = 0
   // Zeros at the start of the present block that no write has covered yet.
   #pending = 0
   // Where the last write ended.
   #written = 0
 
-  constructor(fd: number) {
+  /** @param put - writes bytes; at once, unless given */
+  constructor(fd: number, put: PutBytes = writeAll) {
     this.#fd = fd
+    this.#put = put
   }
 
   /** Bytes taken so far. */
@@ -52,20 +58,20 @@ export class SparseWriter {
   // `end` is where this.#position stands.
   #writeAt(chunk: Uint8Array, start: number, end: number): void {
     if (start === end) return
-    writeAll(this.#fd, chunk.subarray(start, end), this.#position - (end - start))
+    this.#put(this.#fd, chunk.subarray(start, end), this.#position - (end - start))
     this.#written = this.#position
   }
 
   #writePending(): void {
     const pending = zeros.subarray(0, this.#pending)
-    writeAll(this.#fd, pending, this.#position - this.#pending)
+    this.#put(this.#fd, pending, this.#position - this.#pending)
     this.#written = this.#position
     this.#pending = 0
   }
 }
 
 /** Writes all bytes at a position, however little the kernel takes at once. */
-function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+export function writeAll(fd: number, bytes: Uint8Array, position: number): void {
   let written = 0
   while (written < bytes.length) {
     const left = bytes.length - written

@@ -122,6 +122,39 @@ t.test('makes the same tree with threads and without', async t => {
   }
 })
 
+t.test('gives files their modes whatever the umask', async t => {
+  const { folder, source, repository, root } = await storedSource(t)
+  for (const umask of [0, 0o077, 0o777]) {
+    const before = process.umask(umask)
+    t.teardown(() => process.umask(before))
+    for (const workers of [0, 1]) {
+      const out = join(folder, `out-${umask}-${workers}`)
+      await checkout(repository.objects, root, out, { workers })
+      await sameTrees(t, source, out)
+    }
+    process.umask(before)
+  }
+})
+
+t.test('copies a file that is too large for a batch, holes kept', async t => {
+  const folder = deepFolder(t, 'memory')
+  const source = join(folder, 'source')
+  mkdirSync(source)
+  const large = join(source, 'large')
+  writeFileSync(large, Buffer.alloc(3_000_001, 'abcdefg'))
+  truncateSync(large, 70_000_000)
+  const fd = openSync(large, 'r+')
+  writeSync(fd, Buffer.alloc(2_500_001, 'xyz'), 0, 2_500_001, 66_000_001)
+  closeSync(fd)
+  const repository = await makePackedRepository(folder)
+  t.teardown(() => repository[Symbol.dispose]())
+  const root = await storeIn(repository, source)
+  const out = join(folder, 'out')
+  await checkout(repository.objects, root, out)
+  await sameTrees(t, source, out)
+  t.ok(statSync(join(out, 'large')).blocks * 512 < 10_000_000, 'holes are kept')
+})
+
 t.test('names the file whose payload is wrong, and leaves nothing', async t => {
   const { folder, repository, root } = await storedSource(t)
   damagePack(repository, '69 5\n69 5\n69 5\n')
