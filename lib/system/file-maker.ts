@@ -50,12 +50,13 @@ export class FileMaker {
   }
 
   /**
-   * Makes a file, mode 0600, in an open folder, and opens it for writing; -1 on failure.
+   * Makes a file in an open folder, and opens it for writing; -1 on failure.
    *
    * @param name - ends in a NUL; what follows does not count
+   * @param mode - less the umask
    */
-  create(folder: number, name: Uint8Array): number {
-    return this.#native.openat(folder, name, newFile, 0o600)
+  create(folder: number, name: Uint8Array, mode: number): number {
+    return this.#native.openat(folder, name, newFile, mode)
   }
 
   /** Closes what create opened: node:fs warns of a descriptor that it did not open. */

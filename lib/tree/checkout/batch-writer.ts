@@ -18,7 +18,11 @@ const maxGap = 16 * 1024
 type Run = { readonly end: number; readonly offset: number; readonly length: number }
 
 /** How a BatchWriter works; handed to threads. */
-export type WriterOptions = { readonly verifyClones: boolean }
+export type WriterOptions = {
+  readonly verifyClones: boolean
+  /** The umask, where it is known: a mode that it leaves alone is given at once. */
+  readonly umask: number | undefined
+}
 
 /**
  * Makes the files of batches, verified, with as few calls as can be; synchronously, for
@@ -30,11 +34,14 @@ export type WriterOptions = { readonly verifyClones: boolean }
 export class BatchWriter {
   readonly #maker: FileMaker
   readonly #verifyClones: boolean
+  /** Bits of a mode that a file does not get when it is made. */
+  readonly #later: number
   readonly #room = Buffer.allocUnsafeSlow(roomBytes)
 
-  constructor(maker: FileMaker, { verifyClones }: WriterOptions) {
+  constructor(maker: FileMaker, { verifyClones, umask = 0o777 }: WriterOptions) {
     this.#maker = maker
     this.#verifyClones = verifyClones
+    this.#later = umask | ~0o777
   }
 
   /** Makes files; tells the numbers of those that it could not make. */
@@ -69,13 +76,16 @@ export class BatchWriter {
     const name = batch.names.subarray(number(batch, file, field.nameStart))
     const size = number(batch, file, field.size)
     if (start !== undefined && !this.#isVerified(batch, file, start, size)) return false
-    const fd = this.#maker.create(folder, name)
+    const { permissions, xattrs } = attributesOf(batch, file)
+    // Attributes have to be set before the mode may forbid it.
+    const isAtOnce = (permissions & this.#later) === 0 && xattrs.length === 0
+    const fd = this.#maker.create(folder, name, isAtOnce ? permissions : 0o600)
     if (fd === -1) return false
     let isMade = false
     try {
       if (start === undefined) this.#copy(batch, file, fd)
       else writePayload(fd, this.#room, start, size)
-      isMade = this.#finish(batch, file, fd)
+      isMade = this.#finish(batch, file, fd, isAtOnce ? 'set' : 'unset')
     } catch (error) {
       const isExpected = error instanceof CorruptObjectError
       if (!isExpected && errnoOf(error) === undefined) throw error
@@ -105,11 +115,11 @@ export class BatchWriter {
     writer.end()
   }
 
-  #finish(batch: FileBatch, file: number, fd: number): boolean {
+  #finish(batch: FileBatch, file: number, fd: number, mode: 'set' | 'unset'): boolean {
     const { owner, permissions, xattrs } = attributesOf(batch, file)
     if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid)
     for (const { key, value, isUser } of xattrs) if (isUser) setXattr(fd, key, value)
-    fchmodSync(fd, permissions)
+    if (mode === 'unset') fchmodSync(fd, permissions)
     for (const { key, value, isUser } of xattrs) if (!isUser) setXattr(fd, key, value)
     const nanoseconds = number(batch, file, field.nanoseconds)
     if (nanoseconds === noTime) return true

@@ -1,5 +1,6 @@
 import type { ObjectReader } from '../../store/object-store.js'
 import { FileMaker } from '../../system/file-maker.js'
+import { findUmask } from '../../system/umask.js'
 import { BatchCrew, workersFor } from './batch-crew.js'
 import type { CheckoutOptions } from './checkout.js'
 import { AttributePlanner } from './file-attributes.js'
@@ -26,7 +27,7 @@ export function startMakers(
     return { tools: undefined, [Symbol.asyncDispose]: async () => {} }
   }
   const { verifyClones = true, workers = workersFor(entries), ownerMap } = options
-  const crew = new BatchCrew(maker, workers, { verifyClones })
+  const crew = new BatchCrew(maker, workers, { verifyClones, umask: findUmask() })
   const planner = new AttributePlanner(ownerMap)
   return {
     tools: { locator, planner, crew, maxBytes, verifyClones },
