@@ -59,20 +59,22 @@ export class TreeReader {
   /** Reads headers, in order. */
   async headers(links: readonly ObjectLink[]): Promise<readonly Header[]> {
     const missing = new Map<Digest, ObjectLink>()
+    const known: Header[] = []
     for (const link of links) {
-      if (!this.#headers.has(link.digest)) missing.set(link.digest, link)
+      const header = this.#headers.get(link.digest)
+      if (header === undefined) missing.set(link.digest, link)
+      else known.push(header)
     }
+    if (missing.size === 0) return known
     const found = new Map<Digest, Header>()
-    if (missing.size > 0) {
-      const wanted = [...missing.values()]
-      const payloads = await this.#read(wanted, 'header')
-      wanted.forEach(({ digest }, at) => {
-        const payload = payloads[at]
-        if (payload === undefined) return
-        const decode = () => decodeHeader(payload, this.#strictness)
-        found.set(digest, naming(digest, decode))
-      })
-    }
+    const wanted = [...missing.values()]
+    const payloads = await this.#read(wanted, 'header')
+    wanted.forEach(({ digest }, at) => {
+      const payload = payloads[at]
+      if (payload === undefined) return
+      const decode = () => decodeHeader(payload, this.#strictness)
+      found.set(digest, naming(digest, decode))
+    })
     const headers = links.map(link => {
       const header = this.#headers.get(link.digest) ?? found.get(link.digest)
       if (header === undefined) throw notFound(link)
