@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { DriverName } from '../../lib/snapshot/driver/snapshot-driver.js'
 import { openSnapshotter } from '../../lib/snapshot/open-snapshotter.js'
-import { startChild } from '../support/child-process.js'
+import { startScript } from '../support/child-process.js'
 import { seededRandom } from '../support/seeded-random.js'
 import type { KillStep } from '../support/snapshots/kill-child.js'
 import { key, walkAll } from '../support/snapshots/subject.js'
@@ -44,7 +44,7 @@ async function killWhileBusy(
   t: Test,
   { root, round, after }: { root: string; round: number; after: number },
 ): Promise<Said[]> {
-  const child = startChild(t, script, [root, String(round)])
+  const child = startScript(t, script, [root, String(round)])
   let text = ''
   const ready = new Promise<void>(resolve => {
     child.process.stdout?.on('data', (chunk: Buffer) => {

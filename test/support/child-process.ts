@@ -53,16 +53,19 @@ export class LineChild {
   }
 }
 
-/** Starts a script that is killed at the end of the test, if it still runs. */
-export function startChild(t: Test, script: string, args: readonly string[]): LineChild {
-  const [command, ...first] = nodeCommand
-  const child = spawn(command, [...first, script, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+/** Starts a program that is killed at the end of the test, if it still runs. */
+export function startChild(t: Test, command: string, args: readonly string[]): LineChild {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
   t.teardown(() => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
   })
   return new LineChild(child)
+}
+
+/** Starts a script of ours, as startChild does. */
+export function startScript(t: Test, script: string, args: readonly string[]): LineChild {
+  const [command, ...first] = nodeCommand
+  return startChild(t, command, [...first, script, ...args])
 }
 
 /** Starts one of the actions of repository-child.ts on a repository. */
@@ -73,5 +76,5 @@ export function startRepositoryChild(
   ...args: readonly string[]
 ): LineChild {
   const script = fileURLToPath(new URL('repository-child.js', import.meta.url))
-  return startChild(t, script, [action, root, ...args])
+  return startScript(t, script, [action, root, ...args])
 }
