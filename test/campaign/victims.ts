@@ -125,12 +125,10 @@ export const victims: readonly Victim[] = [
   },
   {
     name: 'migrate to loose objects',
-    needsOrderedNames: true,
     prepare: async (folder, root) => moving(folder, root, ['pack', 'loose']),
   },
   {
     name: 'migrate to packs',
-    needsOrderedNames: true,
     prepare: async (folder, root) => moving(folder, root, ['loose', 'pack']),
   },
 ]
