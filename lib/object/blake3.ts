@@ -17,6 +17,8 @@ export type Blake3Implementation = {
   start(): Hash
   /** Hashes one byte and the bytes behind it in one go; gives hex. */
   hash(first: number, rest: Uint8Array): string
+  /** Hashes bytes in one go; gives hex. */
+  whole(bytes: Uint8Array): string
 }
 
 const require = createRequire(import.meta.url)
@@ -75,6 +77,11 @@ function native({ Blake3Hasher }: typeof NativeModule): Blake3Implementation {
       }
       return kept.digest('hex')
     },
+    whole(bytes) {
+      kept.reset()
+      kept.update(asBuffer(bytes))
+      return kept.digest('hex')
+    },
   }
 }
 
@@ -86,7 +93,7 @@ function wasm({ createHash }: typeof WasmModule): Blake3Implementation {
       digest: () => hasher.digest('hex'),
     }
   }
-  return { name: 'wasm', start, hash: (first, rest) => hashWhole(start(), first, rest) }
+  return { name: 'wasm', start, ...wholeBy(start) }
 }
 
 function pure({ blake3 }: typeof PureModule): Blake3Implementation {
@@ -97,13 +104,19 @@ function pure({ blake3 }: typeof PureModule): Blake3Implementation {
       digest: () => asBuffer(hasher.digest()).toString('hex'),
     }
   }
-  return { name: 'pure', start, hash: (first, rest) => hashWhole(start(), first, rest) }
+  return { name: 'pure', start, ...wholeBy(start) }
 }
 
-function hashWhole(hash: Hash, first: number, rest: Uint8Array): string {
-  hash.update(Uint8Array.of(first))
-  hash.update(rest)
-  return hash.digest()
+function wholeBy(start: () => Hash): Pick<Blake3Implementation, 'hash' | 'whole'> {
+  const hashAll = (...pieces: readonly Uint8Array[]): string => {
+    const hash = start()
+    for (const piece of pieces) hash.update(piece)
+    return hash.digest()
+  }
+  return {
+    hash: (first, rest) => hashAll(Uint8Array.of(first), rest),
+    whole: bytes => hashAll(bytes),
+  }
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -52,6 +52,13 @@ export function digestObject(
   return digestFrom(algorithm, hash.digest('hex'))
 }
 
+/** As digestObject, of bytes that start with the type byte. */
+export function digestPrefixed(algorithm: Algorithm, bytes: Uint8Array): Digest {
+  const hashHex =
+    algorithm.name === 'blake3' ? blake3.whole(bytes) : hashOnce(algorithm.name, bytes)
+  return digestFrom(algorithm, hashHex)
+}
+
 function startHash(algorithm: Algorithm): Hash {
   if (algorithm.name === 'blake3') return blake3.start()
   const hash = createHash(algorithm.name)

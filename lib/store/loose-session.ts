@@ -38,7 +38,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
   readonly #layout: LooseLayout
   readonly #calls: FileCalls
   readonly #batchObjects: number
-  readonly #algorithm: Algorithm
+  readonly algorithm: Algorithm
   readonly #publishing: Publishing
   readonly #accepts: 'new' | 'stored'
   readonly #staged: StagedObjects
@@ -55,7 +55,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
     this.#layout = layout
     this.#calls = calls
     this.#batchObjects = batchObjects
-    this.#algorithm = options.algorithm
+    this.algorithm = options.algorithm
     this.#publishing = options.publishing
     this.#accepts = options.accepts ?? 'new'
     this.#staged = new StagedObjects(calls, options.folder, 2 * batchObjects)
@@ -86,9 +86,9 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
     this.checkOpen()
     const links: ObjectLink[] = []
-    for (const { type, payload, algorithm = this.#algorithm } of batch) {
+    for (const { type, payload, algorithm = this.algorithm, digest } of batch) {
       const link = {
-        digest: digestObject(algorithm, type, payload),
+        digest: digest ?? digestObject(algorithm, type, payload),
         size: payload.length,
       }
       if (this.#accepts === 'new') checkNewObject(type, link.digest, payload)
@@ -101,7 +101,7 @@ export class LooseSession implements StoreSession, PayloadKeeper, AsideOwner {
 
   async stream({ type, algorithm }: NewStream): Promise<ObjectWriter> {
     this.checkOpen()
-    return new PayloadWriter(this, type, algorithm ?? this.#algorithm)
+    return new PayloadWriter(this, type, algorithm ?? this.algorithm)
   }
 
   async publish(roots: readonly Digest[]): Promise<void> {

@@ -117,14 +117,14 @@ class MemorySession implements StoreSession, PayloadKeeper {
   readonly bufferBytes = Number.POSITIVE_INFINITY
   readonly #published: Map<Digest, KeptObject>
   readonly #committed = new Map<Digest, KeptObject>()
-  readonly #algorithm: Algorithm
+  readonly algorithm: Algorithm
   readonly #accepts: 'new' | 'stored'
   readonly #guard: PublishingGuard
   #closed = false
 
   constructor(published: Map<Digest, KeptObject>, options: StoreSessionOptions) {
     this.#published = published
-    this.#algorithm = options.algorithm
+    this.algorithm = options.algorithm
     this.#accepts = options.accepts ?? 'new'
     this.#guard = options.guard ?? (publish => publish())
   }
@@ -146,8 +146,8 @@ class MemorySession implements StoreSession, PayloadKeeper {
 
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
     this.checkOpen()
-    return batch.map(({ type, payload, algorithm = this.#algorithm }) => {
-      const digest = digestObject(algorithm, type, payload)
+    return batch.map(({ type, payload, algorithm = this.algorithm, digest: known }) => {
+      const digest = known ?? digestObject(algorithm, type, payload)
       if (this.#accepts === 'new') checkNewObject(type, digest, payload)
       this.#keep(digest, { type, payload: Buffer.from(payload) })
       return { digest, size: payload.length }
@@ -156,7 +156,7 @@ class MemorySession implements StoreSession, PayloadKeeper {
 
   async stream({ type, algorithm }: NewStream): Promise<ObjectWriter> {
     this.checkOpen()
-    return new PayloadWriter(this, type, algorithm ?? this.#algorithm)
+    return new PayloadWriter(this, type, algorithm ?? this.algorithm)
   }
 
   async publish(roots: readonly Digest[]): Promise<void> {

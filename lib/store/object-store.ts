@@ -141,6 +141,11 @@ export type NewObject = {
   readonly payload: Uint8Array
   /** Instead of the session's. */
   readonly algorithm?: Algorithm
+  /**
+   * The object's digest where the caller has computed it already, over this very payload by
+   * this very algorithm: it is believed.
+   */
+  readonly digest?: Digest
 }
 
 /** A payload of any size to be stored. */
@@ -167,6 +172,9 @@ export type NewStream = {
  * objects of the session end with it.
  */
 export interface StoreSession extends AsyncDisposable {
+  /** Digests objects that do not name an algorithm themselves. */
+  readonly algorithm: Algorithm
+
   /** Which digests are published, or committed in this session: bit n for digest n. */
   has(digests: readonly Digest[]): Promise<Bitmap>
 

@@ -9,6 +9,8 @@ const openFlags =
   fileConstants.O_NOCTTY |
   // O_CLOEXEC, which node:fs sets by itself and does not name.
   0o2000000
+// F_DUPFD_CLOEXEC of Linux.
+const duplicateAndCloseOnExec = 1030
 const atEmptyPath = 0x1000
 const atSymlinkNoFollow = 0x100
 const emptyPath = Buffer.alloc(1)
@@ -26,6 +28,7 @@ type NativeCalls = {
   ) => number
   readonly flistxattr: (fd: number, list: null, size: number) => number
   readonly read: (fd: number, to: Uint8Array, size: number) => number
+  readonly fcntl: (fd: number, command: number, type: 'int', least: number) => number
   readonly close: (fd: number) => number
 }
 
@@ -51,9 +54,10 @@ export class DirectCalls {
     )
     const flistxattr = findFunction('int64_t flistxattr(int fd, void *list, size_t size)')
     const read = findFunction('int64_t read(int fd, void *to, size_t size)')
+    const fcntl = findFunction('int fcntl(int fd, int command, ...)')
     const close = findFunction('int close(int fd)')
-    if (!openat || !statx || !flistxattr || !read || !close) return undefined
-    return new DirectCalls({ openat, statx, flistxattr, read, close })
+    if (!openat || !statx || !flistxattr || !read || !fcntl || !close) return undefined
+    return new DirectCalls({ openat, statx, flistxattr, read, fcntl, close })
   }
 
   /** Opens a file of an open folder for reading, not following a link; -1 on failure. */
@@ -87,6 +91,11 @@ export class DirectCalls {
   /** Fills a buffer from the current position; tells how many bytes came, -1 on failure. */
   read(fd: number, to: Uint8Array): number {
     return this.#native.read(fd, to, to.length)
+  }
+
+  /** Makes a second descriptor of an open file; -1 on failure. */
+  duplicate(fd: number): number {
+    return this.#native.fcntl(fd, duplicateAndCloseOnExec, 'int', 0)
   }
 
   close(fd: number): void {
@@ -146,6 +155,9 @@ const told = [
   place.modified + 2,
 ]
 
+/** Words that FileState.save keeps. */
+export const savedWords = compared.length
+
 /** What one look at a file saw; used again for the next. */
 export class FileState {
   readonly #memory = new ArrayBuffer(256)
@@ -202,6 +214,20 @@ export class FileState {
   /** The device that holds the filesystem: major number times 2^32, and minor number. */
   get device(): number {
     return this.#word(place.device) * 2 ** 32 + this.#word(place.device + 1)
+  }
+
+  /** Keeps in words what equals() compares and tellState() tells. */
+  save(words: Uint32Array, start: number): void {
+    for (let at = 0; at < compared.length; at++) {
+      words[start + at] = this.#word(compared[at] ?? 0)
+    }
+  }
+
+  /** Brings back what save() kept; nothing is known of the rest. */
+  load(words: Uint32Array, start: number): void {
+    for (let at = 0; at < compared.length; at++) {
+      this.#words[compared[at] ?? 0] = words[start + at] ?? 0
+    }
   }
 
   /** Whether another look saw the same file in the same state. */

@@ -8,11 +8,19 @@ import {
   statSync,
 } from 'node:fs'
 import { SourceChangedError } from '../errors.js'
+import { DirectCalls } from './direct-calls.js'
 import { isErrno } from './errno.js'
 
 const flags = constants.O_RDONLY | constants.O_DIRECTORY
 const slash = Buffer.from('/')
 const parent = Buffer.from('..')
+
+let directCalls: DirectCalls | undefined
+
+function calls(): DirectCalls | undefined {
+  directCalls ??= DirectCalls.find()
+  return directCalls
+}
 
 type Level = {
   fd: number | undefined
@@ -33,6 +41,31 @@ export type DescentOptions = {
    * the innermost that is swapped for a link meanwhile would be followed.
    */
   readonly addressing?: 'descriptors' | 'paths'
+}
+
+/** An open directory, kept for later; disposing closes it. */
+export class KeptFolder implements Disposable {
+  readonly fd: number
+  readonly #prefix: Buffer
+  #isClosed = false
+
+  /** @param fd - this object's from now on
+   *  @param prefix - what stands in front of a name for system calls */
+  constructor(fd: number, prefix: Buffer) {
+    this.fd = fd
+    this.#prefix = prefix
+  }
+
+  /** A path for system calls on one name in it. */
+  path(name: Uint8Array): Buffer {
+    return Buffer.concat([this.#prefix, name])
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    closeSync(this.fd)
+  }
 }
 
 /**
@@ -84,6 +117,19 @@ export class DirectoryDescent implements Disposable {
     // A lone slash stays: it is the outermost folder "/" by its path.
     const { prefix } = this.#innermost()
     return prefix.length === 1 ? prefix : prefix.subarray(0, -1)
+  }
+
+  /** Whether keep() works here. */
+  get canKeep(): boolean {
+    return this.#descriptors !== undefined && calls() !== undefined
+  }
+
+  /** Keeps the innermost directory open beside the descent; the caller closes it. */
+  keep(): KeptFolder {
+    const fd = calls()?.duplicate(this.fd) ?? -1
+    // Whatever it was, opening it in the other way meets it too, or works.
+    const own = fd === -1 ? openSync(this.here, flags) : fd
+    return new KeptFolder(own, this.#prefix(own, this.here))
   }
 
   /** Goes into a directory; throws the system's error, ELOOP or ENOTDIR for a link. */

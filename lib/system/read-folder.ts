@@ -16,6 +16,8 @@ const kinds: ReadonlyMap<number, FolderEntry['kind']> = new Map([
   [8, 'regular'],
 ])
 const pieceBytes = 64 * 1024
+let getdents: ((fd: number, to: Buffer, size: number) => number) | undefined
+const room = Buffer.allocUnsafeSlow(pieceBytes)
 const dot = 0x2e
 
 /**
@@ -25,14 +27,11 @@ const dot = 0x2e
  * reason.
  */
 export function readFolder(fd: number): FolderList | undefined {
-  const getdents64 = findFunction<[number, Buffer, number]>(
-    'int64_t getdents64(int fd, void *to, size_t size)',
-  )
-  if (getdents64 === undefined || endianness() !== 'LE') return undefined
-  const room = Buffer.allocUnsafe(pieceBytes)
+  getdents ??= findFunction('int64_t getdents64(int fd, void *to, size_t size)')
+  if (getdents === undefined || endianness() !== 'LE') return undefined
   const list = new FolderList()
   for (;;) {
-    const length = getdents64(fd, room, room.length)
+    const length = getdents(fd, room, room.length)
     if (length === 0) return list
     if (length < 0 || !list.add(Buffer.from(room.subarray(0, length)))) return undefined
   }

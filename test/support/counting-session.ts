@@ -10,6 +10,7 @@ export function countContents(session: StoreSession): CountingSession {
     get contents() {
       return contents
     },
+    algorithm: session.algorithm,
     has: async digests => session.has(digests),
     stat: async digests => session.stat(digests),
     find: digest => session.find(digest),

@@ -67,7 +67,7 @@ export type StoredObject = Omit<PackRecord, 'crc' | 'storedSize'> & {
 export class PackSession implements StoreSession, PayloadKeeper {
   readonly bufferBytes = 256 * 1024
   readonly #parts: PackSessionParts
-  readonly #algorithm: Algorithm
+  readonly algorithm: Algorithm
   readonly #publishing: Publishing
   readonly #accepts: 'new' | 'stored'
   readonly #guard: PublishingGuard
@@ -82,7 +82,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
 
   constructor(parts: PackSessionParts, options: StoreSessionOptions) {
     this.#parts = parts
-    this.#algorithm = options.algorithm
+    this.algorithm = options.algorithm
     this.#publishing = options.publishing
     this.#accepts = options.accepts ?? 'new'
     this.#guard = options.guard ?? (publish => publish())
@@ -111,8 +111,8 @@ export class PackSession implements StoreSession, PayloadKeeper {
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
     this.checkOpen()
     const links: ObjectLink[] = []
-    for (const { type, payload, algorithm = this.#algorithm } of batch) {
-      const digest = digestObject(algorithm, type, payload)
+    for (const { type, payload, algorithm = this.algorithm, digest: known } of batch) {
+      const digest = known ?? digestObject(algorithm, type, payload)
       if (!this.#isKnown(digest)) {
         if (this.#accepts === 'new') checkNewObject(type, digest, payload)
         this.#add(type, digest, payload)
@@ -148,7 +148,7 @@ export class PackSession implements StoreSession, PayloadKeeper {
 
   async stream({ type, algorithm, size }: NewStream): Promise<ObjectWriter> {
     this.checkOpen()
-    return new PayloadWriter(this, type, algorithm ?? this.#algorithm, size)
+    return new PayloadWriter(this, type, algorithm ?? this.algorithm, size)
   }
 
   async publish(roots: readonly Digest[]): Promise<void> {

@@ -327,7 +327,9 @@ class SegmentPart {
   }
 
   #grow(needed: number): void {
-    const size = Math.max(needed, Math.min(2 * needed, segmentBytes + 4096))
+    // Who writes much fills a segment: growing in steps would copy it again and again.
+    const usual = needed < 1024 * 1024 ? 2 * needed : segmentBytes + 4096
+    const size = Math.max(needed, usual)
     const larger = Buffer.allocUnsafeSlow(size)
     this.#buffer.copy(larger, 0, 0, this.#used)
     this.#buffer = larger

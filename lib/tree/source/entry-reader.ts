@@ -2,16 +2,15 @@ import { type BigIntStats, readlinkSync } from 'node:fs'
 import type { Digest } from '../../object/digest.js'
 import { type EntryKind, findKindOfStat } from '../../object/file-mode.js'
 import type { Xattr } from '../../object/header.js'
-import type { ModificationTime } from '../../object/modification-times.js'
 import type { StoreSession } from '../../store/object-store.js'
-import type { FileState } from '../../system/direct-calls.js'
+import { DirectCalls, FileState } from '../../system/direct-calls.js'
 import { hasNativeCalls } from '../../system/libc.js'
 import type { XattrTarget } from '../../system/xattr.js'
+import { maxWholeFileBytes } from './ahead/file-batch.js'
 import type { HardLinkTable } from './hard-link-table.js'
 import { HeaderCache } from './header-cache.js'
 import { maxWholeBytes, type ObjectBatch } from './object-batch.js'
-import type { PendingContent, Slot } from './pending-directory.js'
-import { PlainFileReader } from './plain-file.js'
+import type { PendingContent, RegularContent, Slot } from './pending-directory.js'
 import { makeHeader, readXattrs } from './source-header.js'
 import type { NamedPlace, SourcePlace } from './source-place.js'
 import { callAt, changedError, notRepresentable } from './source-problem.js'
@@ -19,6 +18,9 @@ import { describeChange, look, StableFile } from './stable-file.js'
 import { deviceOf } from './stat-cache/file-key.js'
 import type { StatCache } from './stat-cache/stat-cache.js'
 import { type StreamOptions, streamFile } from './stream-file.js'
+
+const typeMask = 0o170000
+const regular = 0o100000
 
 /** An entry's own state at one moment. */
 export type Moment = { readonly stat: BigIntStats; readonly xattrs: readonly Xattr[] }
@@ -31,11 +33,12 @@ export type ReadEntry = {
   readonly bytes: number
 }
 
-/** A plain file that waits in the batch. */
-export type ReadPlainFile = {
-  readonly content: PendingContent
-  readonly bytes: number
-  readonly modified: ModificationTime
+/** A file that seems to need no care. */
+export type PlainFile = {
+  /** Good until the next look. */
+  readonly state: FileState
+  /** Its file has a link if what is in it is known. */
+  readonly content: RegularContent
 }
 
 /** What an EntryReader reads with. */
@@ -57,7 +60,8 @@ export class EntryReader {
   readonly hasXattrs = hasNativeCalls()
   readonly #parts: EntryReaderParts
   readonly #headers: HeaderCache
-  readonly #plain = PlainFileReader.find()
+  readonly #calls = DirectCalls.find()
+  readonly #state = new FileState()
 
   constructor(parts: EntryReaderParts) {
     this.#parts = parts
@@ -83,37 +87,35 @@ export class EntryReader {
   }
 
   /**
-   * Reads a small file of an open folder if it is one that needs no care; undefined
-   * otherwise, and then nothing is known of it.
+   * Looks at an entry of an open folder; undefined unless it is a regular file with one
+   * name, of at most maxWholeFileBytes. Then nothing is known of it.
    */
-  readPlain(folder: number, name: Buffer): ReadPlainFile | undefined {
-    const plain = this.#plain
-    if (plain === undefined) return undefined
-    const { batch, cache } = this.#parts
-    if (cache !== undefined && plain.look(folder, name)) {
-      const digest = this.#findKnown(cache, plain.state)
-      if (digest !== undefined) {
-        return this.#plainFile(plain.state, {
-          link: { digest, size: plain.state.size },
-        })
-      }
-    }
-    const payload = plain.read(folder, name, length =>
-      length > maxWholeBytes ? undefined : batch.room(length),
-    )
-    if (payload === undefined) return undefined
-    const slot = batch.addFile(payload)
-    cache?.key.setState(plain.state)
-    cache?.note(plain.state.device, { isBare: true }, slot)
-    return this.#plainFile(plain.state, slot)
+  lookAtPlain(folder: number, name: Buffer): PlainFile | undefined {
+    const state = this.#state
+    if (this.#calls?.seeAt(folder, name, state) !== true) return undefined
+    if ((state.mode & typeMask) !== regular || state.links !== 1) return undefined
+    if (state.size > maxWholeFileBytes) return undefined
+    const header = this.#headers.addPlain(state.mode, state.uid, state.gid)
+    const { cache } = this.#parts
+    const digest = cache && this.#findKnown(cache, state)
+    const link = digest && { digest, size: state.size }
+    return { state, content: { kind: 'regular', header, file: { link } } }
+  }
+
+  /** Remembers a file without attributes that was stored in this state. */
+  notePlain(state: FileState, slot: Slot): void {
+    const { cache } = this.#parts
+    if (cache === undefined) return
+    cache.key.setState(state)
+    cache.note(state.device, { isBare: true }, slot)
   }
 
   /** Learns what filesystem an open folder is on, for the files in it. */
   enterFolder(folder: number): void {
     const { cache } = this.#parts
     if (cache === undefined) return
-    const device = this.#plain?.deviceOf(folder)
-    if (device !== undefined) cache.learn(device, folder)
+    const state = this.#state
+    if (this.#calls?.see(folder, state) === true) cache.learn(state.device, folder)
   }
 
   /** Reads what is no directory; undefined for a file that is too large for a batch. */
@@ -201,16 +203,6 @@ export class EntryReader {
     if (cache === undefined || !this.hasXattrs) return
     cache.key.setStat(stat)
     cache.note(deviceOf(stat), { isBare: xattrs.length === 0 }, slot)
-  }
-
-  #plainFile(state: FileState, file: Slot): ReadPlainFile {
-    const { mode, uid, gid, size, modifiedSeconds, modifiedNanoseconds } = state
-    const header = this.#headers.addPlain(mode, uid, gid)
-    return {
-      content: { kind: 'regular', header, file },
-      bytes: size,
-      modified: { seconds: modifiedSeconds, nanoseconds: modifiedNanoseconds },
-    }
   }
 
   #readSymlink(place: SourcePlace): ReadEntry {

@@ -28,7 +28,7 @@ export class HardLinkTable {
     return known && { content: known.content, change: describeChange(known.stat, stat) }
   }
 
-  /** Notes one name, in walk order. */
+  /** Notes one name; `ordinal` is its place in walk order. */
   add(stat: BigIntStats, ordinal: number, content: PendingContent): void {
     if (stat.nlink < 2n) return
     const key = keyOf(stat)
@@ -42,7 +42,10 @@ export class HardLinkTable {
   /** Groups of at least two names, in ascending order of their first; undefined for none. */
   findGroups(): readonly HardLinkGroup[] | undefined {
     if (this.#groups.length === 0) return undefined
-    return this.#groups.toSorted(([one = 0], [other = 0]) => one - other)
+    // Names that were looked at a second time came late.
+    return this.#groups
+      .map(group => group.toSorted((one, other) => one - other))
+      .toSorted(([one = 0], [other = 0]) => one - other)
   }
 }
 

@@ -33,13 +33,13 @@ const defaultMaxBytes = 512 * 1024 * 1024
  * nothing. It throws LimitExceededError when what it remembers exceeds `maxBytes`.
  */
 export class HashingSession implements StoreSession, ObjectReader {
-  readonly #algorithm: Algorithm
+  readonly algorithm: Algorithm
   readonly #maxBytes: number
   readonly #kept = new Map<Digest, WholeObject>()
   #bytes = 0
 
   constructor(algorithm: Algorithm, { maxBytes = defaultMaxBytes } = {}) {
-    this.#algorithm = algorithm
+    this.algorithm = algorithm
     this.#maxBytes = maxBytes
   }
 
@@ -68,9 +68,9 @@ export class HashingSession implements StoreSession, ObjectReader {
   }
 
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
-    return batch.map(({ type, payload, algorithm = this.#algorithm }) => {
+    return batch.map(({ type, payload, algorithm = this.algorithm, digest }) => {
       const link = {
-        digest: digestObject(algorithm, type, payload),
+        digest: digest ?? digestObject(algorithm, type, payload),
         size: payload.length,
       }
       this.#keep(type, link, payload)
@@ -78,7 +78,7 @@ export class HashingSession implements StoreSession, ObjectReader {
     })
   }
 
-  async stream({ type, algorithm = this.#algorithm }: NewStream): Promise<ObjectWriter> {
+  async stream({ type, algorithm = this.algorithm }: NewStream): Promise<ObjectWriter> {
     const digester = createObjectDigester(algorithm, type)
     return new HashingWriter(type, digester, (link, payload) =>
       this.#keep(type, link, payload),

@@ -87,7 +87,8 @@ export class ObjectBatch {
 
   /** Stores everything, directories that wait for others too. */
   async drain(): Promise<void> {
-    while (this.#objects.length > 0) await this.flush()
+    do await this.flush()
+    while (this.#objects.length > 0)
   }
 
   #add(type: ObjectType, payload: Uint8Array): Slot {

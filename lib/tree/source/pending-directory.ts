@@ -10,9 +10,16 @@ export type Slot = { link: ObjectLink | undefined }
 /** As Slot; `totals` are there before `link` is. */
 export type DirectorySlot = Slot & { totals: SubObjectTotals | undefined }
 
+/** A regular file, but for its name. */
+export type RegularContent = {
+  readonly kind: 'regular'
+  readonly header: Slot
+  readonly file: Slot
+}
+
 /** What an entry is, but for its name, with objects that may still wait in a batch. */
 export type PendingContent =
-  | { readonly kind: 'regular'; readonly header: Slot; readonly file: Slot }
+  | RegularContent
   | {
       readonly kind: 'directory'
       readonly header: Slot
@@ -24,7 +31,8 @@ export type PendingContent =
       readonly header: Slot
     }
 
-type WaitingEntry = { readonly name: Buffer; readonly content: PendingContent }
+/** An entry whose objects may still wait; until they are stored it may become another. */
+export type WaitingEntry = { readonly name: Buffer; content: PendingContent }
 
 // So many entries wait before it is seen which of them are known by now.
 const waitingEntries = 2048
@@ -43,9 +51,11 @@ export class PendingDirectory {
     this.#encoder = new DirectoryEncoder({ entries: length, nameBytes })
   }
 
-  add(name: Buffer, content: PendingContent): void {
+  add(name: Buffer, content: PendingContent): WaitingEntry {
     if (this.#waiting.length >= this.#enough) this.#settle()
-    this.#waiting.push({ name, content })
+    const entry = { name, content }
+    this.#waiting.push(entry)
+    return entry
   }
 
   /** The directory, once every object that its entries name is stored; else undefined. */

@@ -35,6 +35,10 @@ export class TakingSession implements StoreSession {
     this.#taken = taken
   }
 
+  get algorithm(): Algorithm {
+    return this.#taken.algorithm
+  }
+
   /** Whether something wanted was not kept, because something below it was not. */
   get isIncomplete(): boolean {
     return this.#isIncomplete
@@ -55,8 +59,8 @@ export class TakingSession implements StoreSession {
   async put(batch: readonly NewObject[]): Promise<readonly ObjectLink[]> {
     const links: ObjectLink[] = []
     for (const object of batch) {
-      const { type, payload, algorithm = this.#taken.algorithm } = object
-      const digest = digestObject(algorithm, type, payload)
+      const { type, payload, algorithm = this.algorithm } = object
+      const digest = object.digest ?? digestObject(algorithm, type, payload)
       links.push({ digest, size: payload.length })
       if (!this.#taken.takes(digest)) continue
       // One by one: a directory may stand behind what is in it.
@@ -67,7 +71,7 @@ export class TakingSession implements StoreSession {
   }
 
   async stream(object: NewStream): Promise<ObjectWriter> {
-    const { algorithm = this.#taken.algorithm } = object
+    const { algorithm = this.algorithm } = object
     return new TakingWriter(
       await this.#session.stream({ ...object, algorithm }),
       this.#taken,

@@ -6,15 +6,16 @@ import type { HardLinkGroup } from '../../object/hard-links.js'
 import type { Header } from '../../object/header.js'
 import {
   type ModificationTime,
-  ModificationTimesEncoder,
   timeOfNanoseconds,
 } from '../../object/modification-times.js'
 import type { StoreSession } from '../../store/object-store.js'
 import type { DirectoryDescent } from '../../system/directory-descent.js'
+import { type AwaitedFile, FilesAhead } from './ahead/files-ahead.js'
 import { EntryReader, type Moment, type ReadEntry } from './entry-reader.js'
+import { EntryTimes } from './entry-times.js'
 import { HardLinkTable } from './hard-link-table.js'
 import { ObjectBatch } from './object-batch.js'
-import { PendingDirectory } from './pending-directory.js'
+import { PendingDirectory, type WaitingEntry } from './pending-directory.js'
 import { makeHeader } from './source-header.js'
 import { readNames, type SourceName, type SourceNames } from './source-names.js'
 import {
@@ -55,8 +56,16 @@ export async function scanTree(
   session: StoreSession,
   options: ScanOptions,
 ): Promise<ScannedTree> {
-  using scan = new TreeScan(source, session, options)
+  await using scan = new TreeScan(source, session, options)
   return await scan.run()
+}
+
+/** A file that is read beside the walk. */
+type ScannedFile = AwaitedFile & {
+  readonly entry: WaitingEntry
+  readonly folder: SourceFolder
+  /** Its place in walk order. */
+  readonly ordinal: number
 }
 
 type Level = {
@@ -66,14 +75,15 @@ type Level = {
   next: number
 }
 
-class TreeScan implements Disposable {
+class TreeScan implements AsyncDisposable {
   readonly #options: ScanOptions
   readonly #batch: ObjectBatch
   readonly #hardLinks = new HardLinkTable()
   readonly #reader: EntryReader
-  readonly #times: ModificationTimesEncoder | undefined
+  readonly #times: EntryTimes | undefined
   readonly #root: SourceFolder
   readonly #descent: DirectoryDescent
+  readonly #ahead: FilesAhead<ScannedFile> | undefined
   readonly #levels: Level[] = []
   readonly #progress = { entries: 0, files: 0, bytes: 0 }
 
@@ -87,9 +97,16 @@ class TreeScan implements Disposable {
       symlinkXattrs: options.symlinkXattrs,
       cache: options.cache,
     })
-    this.#times = options.mtimes ? new ModificationTimesEncoder() : undefined
+    this.#times = options.mtimes ? new EntryTimes() : undefined
     this.#root = { parent: undefined, name: Buffer.from(source) }
     this.#descent = openRoot(this.#root.name)
+    // What is left out leaves no gap in the walk order only where it is missed at once.
+    if (options.onProblem === undefined) {
+      this.#ahead = FilesAhead.find<ScannedFile>(session, this.#descent, {
+        onStored: ({ file }, state) => this.#reader.notePlain(state, file),
+        onLeftAlone: async (file, path) => this.#readLeftAlone(file, path),
+      })
+    }
   }
 
   async run(): Promise<ScannedTree> {
@@ -101,8 +118,10 @@ class TreeScan implements Disposable {
       const streaming = this.#step(level)
       // Most steps end at once, and cost no promise.
       if (streaming !== undefined) await streaming
+      if (this.#ahead?.isFull === true) await this.#sendFiles(this.#ahead)
       if (this.#batch.isFull) await this.#flush()
     }
+    await this.#ahead?.finish()
     await this.#batch.drain()
     this.#options.cache?.settle()
     this.#reportProgress()
@@ -120,8 +139,16 @@ class TreeScan implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#descent[Symbol.dispose]()
+    await this.#ahead?.[Symbol.asyncDispose]()
+  }
+
+  async #sendFiles(ahead: FilesAhead<ScannedFile>): Promise<void> {
+    this.#options.signal?.throwIfAborted()
+    await ahead.send()
+    this.#options.cache?.settle()
+    this.#reportProgress()
   }
 
   async #flush(): Promise<void> {
@@ -208,28 +235,55 @@ class TreeScan implements Disposable {
   }
 
   #visitPlain(level: Level, name: Buffer): boolean {
-    if (findNameProblem(name) !== undefined) return false
-    const entry = this.#reader.readPlain(this.#descent.fd, name)
-    if (entry === undefined) return false
-    level.directory.add(name, entry.content)
+    const ahead = this.#ahead
+    if (ahead === undefined || findNameProblem(name) !== undefined) return false
+    const plain = this.#reader.lookAtPlain(this.#descent.fd, name)
+    if (plain === undefined) return false
+    const { state, content } = plain
+    const { size } = state
+    const entry = level.directory.add(name, content)
+    if (content.file.link === undefined) {
+      const { folder } = level
+      const ordinal = this.#progress.entries
+      ahead.add(folder, { name, size, file: content.file, entry, folder, ordinal }, state)
+    }
     this.#progress.files++
-    this.#progress.bytes += entry.bytes
-    this.#countEntry(entry.modified)
+    this.#progress.bytes += size
+    this.#countEntry({
+      seconds: state.modifiedSeconds,
+      nanoseconds: state.modifiedNanoseconds,
+    })
     return true
+  }
+
+  /** Reads a file that turned out to need care. */
+  async #readLeftAlone(file: ScannedFile, path: Buffer): Promise<void> {
+    const { entry, folder, name, ordinal, size } = file
+    const place = { folder, name, path }
+    const read =
+      retryWhileChanging(() => this.#reader.read(place)) ?? (await this.#readLarge(place))
+    entry.content = read.content
+    this.#hardLinks.add(read.stat, ordinal, read.content)
+    this.#times?.set(ordinal, timeOfNanoseconds(read.stat.mtimeNs))
+    if (read.content.kind !== 'regular') this.#progress.files--
+    this.#progress.bytes += read.bytes - size
   }
 
   async #visitLarge(level: Level, place: SourcePlace): Promise<void> {
     try {
-      const entry = await retryLongWhileChanging(() =>
-        this.#reader.readLarge(place, {
-          signal: this.#options.signal,
-          onBytes: bytes => this.#reportProgress(bytes),
-        }),
-      )
-      this.#addEntry(level, place.name, entry)
+      this.#addEntry(level, place.name, await this.#readLarge(place))
     } catch (error) {
       this.#report(error)
     }
+  }
+
+  async #readLarge(place: SourcePlace): Promise<ReadEntry> {
+    return retryLongWhileChanging(() =>
+      this.#reader.readLarge(place, {
+        signal: this.#options.signal,
+        onBytes: bytes => this.#reportProgress(bytes),
+      }),
+    )
   }
 
   #addEntry(level: Level, name: Buffer, { stat, content, bytes }: ReadEntry): void {

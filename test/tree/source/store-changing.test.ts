@@ -25,7 +25,7 @@ const mebibyte = 1024 * 1024
  */
 function makeSource(t: Test): string {
   const folder = t.testdir({ first: {}, second: { inside: 'inside' }, z: 'as it was' })
-  for (let index = 0; index < 250; index++) {
+  for (let index = 0; index < 600; index++) {
     writeFileSync(join(folder, 'first', String(index)), String(index))
   }
   writeFileSync(join(t.testdirName, '../secret'), 'secret')

@@ -87,6 +87,7 @@ function watch(
 ): StoreSession {
   const known = new Set<Digest>()
   return {
+    algorithm: session.algorithm,
     has: digests => session.has(digests),
     stat: digests => session.stat(digests),
     find: digest => session.find(digest),

@@ -254,10 +254,10 @@ t.test('refuses what version 1 cannot say', async t => {
 
 t.test('stops when it is told to', async t => {
   const folder = t.testdir({ folder: {} })
-  for (let index = 0; index < 500; index++) {
+  for (let index = 0; index < 600; index++) {
     writeFileSync(join(folder, 'folder', String(index)), String(index))
   }
-  writeFileSync(join(folder, 'large'), Buffer.alloc(4 * 1024 * 1024))
+  writeFileSync(join(folder, 'large'), Buffer.alloc(5 * 1024 * 1024))
   await t.rejects(storeInMemory(folder, { signal: AbortSignal.abort() }), {
     name: 'AbortError',
   })
