@@ -291,12 +291,17 @@ export {
   type UsageTally,
 } from './repository/usage/tree-usage.js'
 export { ContentsByCalls } from './snapshot/content/contents-by-calls.js'
+export { HeldLayers } from './snapshot/content/held-layers.js'
 export {
   type LoadedSnapshot,
   type LoadProgress,
   type LoadSnapshotOptions,
   loadSnapshot,
 } from './snapshot/content/load-snapshot.js'
+export {
+  type LayerProblemObserver,
+  RemoteSnapshotter,
+} from './snapshot/content/remote-snapshotter.js'
 export {
   type SavedSnapshot,
   type SaveProgress,

@@ -15,6 +15,8 @@ export type LogEntry = {
   readonly who?: string
   /** Of the snapshot that a call was about, escaped for a terminal. */
   readonly key?: string
+  /** Of an image, that was to be stored or loaded. */
+  readonly layer?: string
   readonly status?: number
   readonly durationMs?: number
   /** What a transfer moved. */

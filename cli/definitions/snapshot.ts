@@ -300,6 +300,10 @@ function defineSnapshotter(program: Command, start: Start): void {
     )
     .addOption(driverOption())
     .option(
+      '--layers',
+      'keep layers of images in the repository, and never download those it holds',
+    )
+    .option(
       '--no-content-sync',
       'commit without waiting until the files are on disk: faster, and empty after a power cut',
     )

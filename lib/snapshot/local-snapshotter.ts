@@ -170,6 +170,25 @@ export class LocalSnapshotter implements Snapshotter, SnapshotContents {
     }
   }
 
+  /** Whether a committed snapshot with a parent has a label. */
+  findCommitted({
+    parent,
+    label: [name, value],
+  }: {
+    readonly parent: SnapshotKey
+    readonly label: readonly [string, string]
+  }): boolean {
+    const below = parent === noSnapshot ? 0 : this.#table.find(parent)?.id
+    return this.#table
+      .rows()
+      .some(
+        row =>
+          row.kind === 'committed' &&
+          row.parent === below &&
+          row.labels.get(name) === value,
+      )
+  }
+
   async load(
     name: SnapshotKey,
     { application, parent = noSnapshot, labels, fill, signal }: LoadOptions,

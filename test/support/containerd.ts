@@ -18,6 +18,15 @@ export function whyNoContainerd(): string | false {
   return false
 }
 
+type ContainerdOptions = {
+  readonly root: string
+  readonly run: string
+  /** Socket of the snapshotter. */
+  readonly plugin: string
+  /** Whether it takes calls of a kubelet, too. */
+  readonly cri?: boolean
+}
+
 /** A containerd of its own root, state and socket. */
 export class Containerd {
   readonly #process: ChildProcess
@@ -33,12 +42,15 @@ export class Containerd {
   /** Starts it with a snapshotter plugin `cairn` behind a socket; it ends with the test. */
   static async start(
     t: Test,
-    { root, run: state, plugin }: { root: string; run: string; plugin: string },
+    { root, run: state, plugin, cri = false }: ContainerdOptions,
   ): Promise<Containerd> {
     mkdirSync(root, { recursive: true })
     const socket = join(state, 'containerd.sock')
     const config = join(root, 'config.toml')
-    writeFileSync(config, configText({ root: join(root, 'root'), state, socket, plugin }))
+    writeFileSync(
+      config,
+      configText({ root: join(root, 'root'), state, socket, plugin, cri }),
+    )
     const log = join(root, 'log')
     const output = openSync(log, 'w')
     // Its runtime must not meet that of another containerd.
@@ -51,9 +63,18 @@ export class Containerd {
     return started
   }
 
+  get socket(): string {
+    return this.#socket
+  }
+
   /** Runs ctr to its end; throws with what it said. */
   async ctr(...args: readonly string[]): Promise<string> {
-    const all = ['-a', this.#socket, '-n', 'cairn-test', ...args]
+    return this.ctrIn('cairn-test', ...args)
+  }
+
+  /** Runs ctr in another name space. */
+  async ctrIn(namespace: string, ...args: readonly string[]): Promise<string> {
+    const all = ['-a', this.#socket, '-n', namespace, ...args]
     const { stdout } = await run('ctr', all, { maxBuffer: 1 << 26, encoding: 'latin1' })
     return stdout
   }
@@ -94,23 +115,33 @@ export class Containerd {
   }
 }
 
-function configText(places: Readonly<Record<string, string>>): string {
+type Config = {
+  readonly root: string
+  readonly state: string
+  readonly socket: string
+  readonly plugin: string
+  readonly cri: boolean
+}
+
+function configText({ root, state, socket, plugin, cri }: Config): string {
   return `version = 2
-root = "${places['root']}"
-state = "${join(places['state'] ?? '', 'state')}"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
+root = "${root}"
+state = "${join(state, 'state')}"
+disabled_plugins = [${cri ? '' : '"io.containerd.grpc.v1.cri"'}]
 
 [grpc]
-  address = "${places['socket']}"
+  address = "${socket}"
 
-${documentedPlugin().replace('/run/cairn/snapshotter.sock', places['plugin'] ?? '')}
+${documented('toml').replace('/run/cairn/snapshotter.sock', plugin)}
+${cri ? documented('toml cri') : ''}
 `
 }
 
 // What the documentation tells people to write is what is tried.
-function documentedPlugin(): string {
+function documented(language: 'toml' | 'toml cri'): string {
   const path = new URL('../../../docs/containerd.md', import.meta.url)
-  const table = /```toml\n([^`]*)```/.exec(readFileSync(path, 'utf8'))?.[1]
+  const pattern = new RegExp(`\`\`\`${language}\\n([^\`]*)\`\`\``)
+  const table = pattern.exec(readFileSync(path, 'utf8'))?.[1]
   if (table === undefined) throw new Error('docs/containerd.md has no example')
   return table
 }

@@ -44,7 +44,7 @@ export type SavedSnapshot = SaveProgress & {
 }
 
 /** The label by which containerd knows what a layer holds. */
-const referenceLabel = 'containerd.io/snapshot.ref'
+export const referenceLabel = 'containerd.io/snapshot.ref'
 
 /**
  * Stores the files of a snapshot as an application; publishing and tagging are the
