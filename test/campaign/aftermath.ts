@@ -1,4 +1,4 @@
-import { cpSync, lstatSync, readdirSync } from 'node:fs'
+import { cpSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { openRepository } from '../../lib/repository/open.js'
@@ -14,6 +14,8 @@ export type Rehearsal = AsyncDisposable & {
   /** The repository as the command finds it: copied for every run. */
   readonly base: string
   readonly run: TracedRun
+  /** Where the repository was meanwhile, and is in every run: messages name it. */
+  readonly root: string
   /** The repository that the rehearsal worked on. */
   readonly control: string
   readonly before: Tags
@@ -27,16 +29,31 @@ export async function rehearse(
   { content = false }: { content?: boolean } = {},
 ): Promise<Rehearsal> {
   const base = join(folder, 'base')
-  const control = join(folder, 'repository')
+  const control = join(folder, 'control')
+  const round = join(folder, 'round')
+  const root = join(round, 'repository')
   const scene = await victim.prepare(folder, base)
   const before = await tagsOf(base)
-  copyRepository(base, control)
-  const run = await runTraced([...scene.args, '--repo', control], { content })
+  mkdirSync(round)
+  copyRepository(base, root)
+  const run = await runTraced([...scene.args, '--repo', root], { content })
   if (run.code !== 0) throw new Error(`${victim.name}: ${run.stderr}`)
+  renameSync(root, control)
+  rmSync(round, { recursive: true })
   const after = await tagsOf(control)
   const { args } = scene
   const end = () => scene[Symbol.asyncDispose]()
-  return { victim, args, base, run, control, before, after, [Symbol.asyncDispose]: end }
+  return {
+    victim,
+    args,
+    base,
+    run,
+    root,
+    control,
+    before,
+    after,
+    [Symbol.asyncDispose]: end,
+  }
 }
 
 export function copyRepository(from: string, to: string): void {

@@ -30,12 +30,12 @@ for (const victim of victims) {
   t.test(`survives failing calls of ${victim.name}`, { skip: needsStrace }, async t => {
     const folder = t.testdir()
     await using rehearsal = await rehearse(victim, folder)
-    const points = changesBelow(rehearsal.control, rehearsal.run.calls)
+    const points = changesBelow(rehearsal.root, rehearsal.run.calls)
     let hits = 0
     // Where threads take turns differently, another call than the chosen one may fail.
     for (let round = 0; hits < rounds && round < 5 * rounds; round++) {
       const effect = pick(['EIO', 'ENOSPC'] as const)
-      const point = choosePoint(points, rehearsal.control)
+      const point = choosePoint(points, rehearsal.root)
       hits += await failOnce(t, folder, rehearsal, { ...point, effect })
     }
     t.equal(hits, rounds, 'failures hit the repository')

@@ -25,11 +25,11 @@ for (const victim of victims) {
   t.test(`survives kills of ${victim.name}`, { skip: needsStrace }, async t => {
     const folder = t.testdir()
     await using rehearsal = await rehearse(victim, folder)
-    const points = changesBelow(rehearsal.control, rehearsal.run.calls)
+    const points = changesBelow(rehearsal.root, rehearsal.run.calls)
     t.ok(points.length > 10, `${points.length} calls to kill at`)
     for (let round = 0; round < rounds; round++) {
       const { call, path } = pick(points)
-      const place = path.slice(rehearsal.control.length)
+      const place = path.slice(rehearsal.root.length)
       const where = `${victim.name}, killed at ${call.name} ${call.ordinal} of ${place}`
       await killOnce(t, folder, rehearsal, { ...call, where })
     }

@@ -27,8 +27,8 @@ for (const victim of victims) {
   t.test(`survives power loss in ${victim.name}`, { skip: needsStrace }, async t => {
     const folder = t.testdir()
     await using rehearsal = await rehearse(victim, folder, { content: true })
-    const { control, base, run } = rehearsal
-    const record = new DiskRecord(control, base, run.calls)
+    const { root, base, run } = rehearsal
+    const record = new DiskRecord(root, base, run.calls)
     t.ok(record.changes.length > 5)
     for (let round = 0; round < states; round++) {
       const changes = Math.floor(random() * (record.changes.length + 1))
