@@ -2,7 +2,11 @@ import { join } from 'node:path'
 import { LockBusyError } from '../../errors.js'
 import type { ObjectStore } from '../../store/object-store.js'
 import { multiName } from '../../store/pack/multi-index.js'
-import { needsMultiIndex, writeMultiIndex } from '../../store/pack/multi-index-writer.js'
+import {
+  deservesMultiIndex,
+  needsMultiIndex,
+  writeMultiIndex,
+} from '../../store/pack/multi-index-writer.js'
 import { systemPackCalls } from '../../store/pack/pack-calls.js'
 import type { PackFolder } from '../../store/pack/pack-folder.js'
 import { PackStore } from '../../store/pack/pack-store.js'
@@ -15,9 +19,6 @@ import { Reserve } from './reserve.js'
 // Whoever stored something waits for no more than this. What was not done in time is done
 // by a collector, or begun again by the next one to store.
 const patienceMs = 20_000
-
-// So few are looked into one by one.
-const fewPacks = 16
 
 /**
  * Keeps a repository quick to read and able to collect garbage: merges small packs where
@@ -53,9 +54,7 @@ async function index(
   folder: PackFolder,
   signal: AbortSignal,
 ): Promise<void> {
-  const { packs, gone } = folder.cover
-  const left = packs - gone + folder.uncovered.length
-  if (left <= fewPacks) {
+  if (!deservesMultiIndex(folder)) {
     removeIfThere(join(folder.path, multiName), systemPackCalls)
     return
   }

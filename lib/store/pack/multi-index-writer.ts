@@ -24,8 +24,11 @@ import {
 } from './pack-index.js'
 import { fanOutBitsFor } from './place-table.js'
 
-/** Packs that the merged index does not cover at which it is worth making anew. */
-const maxUncoveredPacks = 16
+// A small pack's trailer is in memory: so many of them are asked one by one soon enough.
+const maxPacks = 16
+// The trailers of so many objects are read at each look-up, in as few packs.
+const maxObjects = 2 ** 19
+const fewPacks = 2
 
 const bufferedBytes = 256 * 1024
 
@@ -40,10 +43,23 @@ export type MultiIndexParts = {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Whether so many packs are outside of the merged index that look-ups suffer. */
+/** Whether so much is outside of the merged index that look-ups suffer. */
 export function needsMultiIndex(folder: PackFolder): boolean {
   folder.refresh()
-  return folder.uncovered.length > maxUncoveredPacks
+  return areMany(folder, folder.uncovered)
+}
+
+/** Whether look-ups would suffer without a merged index. */
+export function deservesMultiIndex(folder: PackFolder): boolean {
+  folder.refresh()
+  return areMany(folder, folder.names)
+}
+
+function areMany(folder: PackFolder, packs: readonly string[]): boolean {
+  if (packs.length <= fewPacks || packs.length > maxPacks) return packs.length > maxPacks
+  let objects = 0
+  for (const name of packs) objects += folder.get(name)?.index.count ?? 0
+  return objects > maxObjects
 }
 
 /**

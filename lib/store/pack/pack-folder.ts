@@ -83,6 +83,11 @@ export class PackFolder implements Disposable {
     return this.#files.multi
   }
 
+  /** File names of all packs. */
+  get names(): readonly string[] {
+    return [...this.#listed]
+  }
+
   /** File names of the packs that the merged index does not cover. */
   get uncovered(): readonly string[] {
     return [...this.#listed].filter(name => !this.#covered.has(name))
