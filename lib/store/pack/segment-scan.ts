@@ -1,10 +1,16 @@
 import { crc32 } from 'node:zlib'
 import { CorruptObjectError, InvalidObjectError } from '../../errors.js'
+import { batchesOf } from '../../object/batches.js'
 import type { PackFile } from './pack-file.js'
 import { type PackPlace, packHeaderBytes, segmentBytes } from './pack-format.js'
 import { openPayload } from './pack-payload.js'
 import { checkStored, checkZeros } from './pack-stream-reader.js'
-import { decodeSegmentHeader, decodeSegmentTable, segmentHeaderBytes } from './segment.js'
+import {
+  decodeSegmentHeader,
+  decodeSegmentTable,
+  segmentHeaderBytes,
+  walkSegmentTable,
+} from './segment.js'
 import type { Zstd } from './zstd.js'
 
 /** Whole segments of a pack that follow one another. */
@@ -22,6 +28,7 @@ export type ScannedObject = {
 }
 
 const pieceBytes = 1024 * 1024
+const scannedAtOnce = 1024
 
 /**
  * Cuts the segments of a pack into ranges of about so many bytes, reading only headers.
@@ -73,14 +80,14 @@ export async function* scanSegments(
 ): AsyncGenerator<readonly ScannedObject[]> {
   let room: Buffer = Buffer.alloc(0)
   for (let at = start; at < end; ) {
-    const { tableBytes, payloadBytes } = readHeader(pack, at)
+    const { count, tableBytes, payloadBytes } = readHeader(pack, at)
     const where = `${pack.path} at byte ${at}`
     const head = pack.read(at, segmentHeaderBytes + tableBytes)
-    const places = decodeSegmentTable(head, { start: at, aligned: pack.isAligned, where })
+    const segment = { start: at, aligned: pack.isAligned, where }
     const from = at + head.length
     at = from + payloadBytes
-    const [first] = places
-    if (first !== undefined && places.length === 1 && first.storedSize > segmentBytes) {
+    const [first] = count === 1 ? decodeSegmentTable(head, segment) : []
+    if (first !== undefined && first.storedSize > segmentBytes) {
       yield [await scanLarge(pack, first, zstd)]
       checkFilling(pack, from, first.offset)
       checkFilling(pack, first.offset + first.storedSize, at)
@@ -89,36 +96,48 @@ export async function* scanSegments(
     if (room.length < payloadBytes) room = Buffer.allocUnsafeSlow(payloadBytes)
     const payloads = room.subarray(0, payloadBytes)
     pack.readInto(payloads, from)
-    const isCoded = places.some(({ codec }) => codec !== 'raw')
-    yield scanWhole({ pack, payloads, from }, places, isCoded ? await zstd() : undefined)
+    const scan = new SegmentScan(pack, payloads, from)
+    // As objects, the records of a segment would take several times its bytes.
+    for (const places of batchesOf(walkSegmentTable(head, segment), scannedAtOnce)) {
+      const isCoded = places.some(({ codec }) => codec !== 'raw')
+      yield scan.scan(places, isCoded ? await zstd() : undefined)
+    }
+    scan.end()
   }
 }
 
-type LoadedSegment = {
-  readonly pack: PackFile
-  readonly payloads: Buffer
-  readonly from: number
-}
+/** One segment in memory, whose objects are looked at in their order. */
+class SegmentScan {
+  readonly #pack: PackFile
+  readonly #payloads: Buffer
+  readonly #from: number
+  #filledTo = 0
 
-function scanWhole(
-  { pack, payloads, from }: LoadedSegment,
-  places: readonly PackPlace[],
-  zstd: Zstd | undefined,
-): ScannedObject[] {
-  let filledTo = 0
-  const scanned = places.map(place => {
-    const at = place.offset - from
-    checkZeros(payloads.subarray(filledTo, at), pack.path)
-    filledTo = at + place.storedSize
-    const stored = payloads.subarray(at, filledTo)
-    const problem =
-      problemOf(() => checkStored(place, stored, zstd, { verify: 'digests' })) ??
-      problemOf(() => checkRow(pack, place))
-    const isPlain = place.type !== 'file' && place.codec === 'raw'
-    return { place, payload: isPlain ? stored : undefined, problem }
-  })
-  checkZeros(payloads.subarray(filledTo), pack.path)
-  return scanned
+  /** @param from - where the payloads start in the pack */
+  constructor(pack: PackFile, payloads: Buffer, from: number) {
+    this.#pack = pack
+    this.#payloads = payloads
+    this.#from = from
+  }
+
+  scan(places: readonly PackPlace[], zstd: Zstd | undefined): ScannedObject[] {
+    return places.map(place => {
+      const at = place.offset - this.#from
+      checkZeros(this.#payloads.subarray(this.#filledTo, at), this.#pack.path)
+      this.#filledTo = at + place.storedSize
+      const stored = this.#payloads.subarray(at, this.#filledTo)
+      const problem =
+        problemOf(() => checkStored(place, stored, zstd, { verify: 'digests' })) ??
+        problemOf(() => checkRow(this.#pack, place))
+      const isPlain = place.type !== 'file' && place.codec === 'raw'
+      return { place, payload: isPlain ? stored : undefined, problem }
+    })
+  }
+
+  /** Looks at what stands behind the last object. */
+  end(): void {
+    checkZeros(this.#payloads.subarray(this.#filledTo), this.#pack.path)
+  }
 }
 
 async function scanLarge(

@@ -179,22 +179,33 @@ function crcOf(head: Buffer): number {
   return head.readUInt32LE(20)
 }
 
+/** Where a segment stands, and how its payloads do. */
+export type SegmentPlace = {
+  readonly start: number
+  readonly aligned: boolean
+  readonly where: string
+}
+
 /**
  * Parses a record table and places its payloads; throws InvalidObjectError.
  *
  * @param head - the whole head: header and table
  */
-export function decodeSegmentTable(
+export function decodeSegmentTable(head: Buffer, segment: SegmentPlace): PackPlace[] {
+  return [...walkSegmentTable(head, segment)]
+}
+
+/** As decodeSegmentTable, one by one; only a walk to the end has checked all. */
+export function* walkSegmentTable(
   head: Buffer,
-  { start, aligned, where }: { start: number; aligned: boolean; where: string },
-): PackPlace[] {
+  { start, aligned, where }: SegmentPlace,
+): Generator<PackPlace, void> {
   const header = decodeSegmentHeader(head, where)
-  if (header.kind === 'end') return []
+  if (header.kind === 'end') return
   const table = head.subarray(segmentHeaderBytes)
   if (headCrc(head) !== crcOf(head)) {
     throw invalid(where, 'the segment table does not have its checksum')
   }
-  const places: PackPlace[] = []
   let offset = 0
   let end = start + head.length
   let isBehindPlain = false
@@ -206,7 +217,7 @@ export function decodeSegmentTable(
     }
     isBehindPlain = stands
     const at = aligned && stands ? alignUp(end) : end
-    places.push({ ...record, offset: at })
+    yield { ...record, offset: at }
     end = at + record.storedSize
     if (aligned && stands) end = alignUp(end)
     offset = next
@@ -221,7 +232,6 @@ export function decodeSegmentTable(
       `payloads take ${found} bytes, the header says ${header.payloadBytes}`,
     )
   }
-  return places
 }
 
 function readRecord(
