@@ -4,7 +4,7 @@ import { batchObjects, type ClosureFrontier } from './closure-frontier.js'
 import type { Reference } from './closure-problem.js'
 import { isInner } from './closure-reader.js'
 
-const batchBytes = 8 * 1024 * 1024
+const batchBytes = 1024 * 1024
 
 /** What is still to be walked of one object's children. */
 type Below = { readonly parent: Digest | undefined; readonly left: Iterator<Descriptor> }

@@ -1,6 +1,6 @@
 import type { Descriptor } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
-import { objectTypeByte } from '../object/object-type.js'
+import { PlaceTable } from '../store/pack/place-table.js'
 
 /** Remembers which objects a walk has met. */
 export type ObjectMemory = {
@@ -10,23 +10,24 @@ export type ObjectMemory = {
 
 /**
  * The objects that a walk has met, each with the type and size under which it was met
- * first.
+ * first: some 65 bytes an object.
  */
 export class SeenObjects implements ObjectMemory {
-  readonly #links = new Map<Digest, number>()
+  readonly #met = new PlaceTable()
 
-  add(descriptor: Descriptor): 'new' | 'same' | 'other' {
-    const link = linkOf(descriptor)
-    const before = this.#links.get(descriptor.digest)
-    if (before === undefined) {
-      this.#links.set(descriptor.digest, link)
-      return 'new'
-    }
-    return before === link ? 'same' : 'other'
+  /** Objects met. */
+  get count(): number {
+    return this.#met.count
   }
-}
 
-// Exact below 2^51; no file is as large as that, and the larger ones fail their check.
-function linkOf({ type, size }: Descriptor): number {
-  return size * 4 + objectTypeByte(type)
+  has(digest: Digest): boolean {
+    return this.#met.has(digest)
+  }
+
+  add({ digest, type, size }: Descriptor): 'new' | 'same' | 'other' {
+    const record = { type, codec: 'raw', size, storedSize: size, crc: 0 } as const
+    if (this.#met.add(digest, record, 0)) return 'new'
+    const before = this.#met.find(digest)
+    return before?.type === type && before.size === size ? 'same' : 'other'
+  }
 }

@@ -4,6 +4,7 @@ import type { Descriptor } from '../object/descriptor.js'
 import type { Digest } from '../object/digest.js'
 import type { TagName } from '../object/tag-name.js'
 import { describeObject } from '../repository/describe-object.js'
+import { newObjectMemory } from '../repository/object-memory.js'
 import type { Repository } from '../repository/repository.js'
 import type { ObjectStore } from '../store/object-store.js'
 import { type BundleHead, writeBundle } from '../store/pack/bundle.js'
@@ -41,7 +42,7 @@ export async function createBundle(
   options: CreateBundleOptions = {},
 ): Promise<NewBundle> {
   const head = await headOf(repository, refs)
-  const batches = closureOf(repository.objects, head.roots, options)
+  const batches = closureOf(repository, head.roots, options)
   return { head, bytes: writeBundle(head, batches, sourceOf(repository.objects)) }
 }
 
@@ -67,13 +68,14 @@ async function headOf(
 }
 
 async function* closureOf(
-  objects: ObjectStore,
+  repository: Repository,
   roots: readonly Descriptor[],
   { onProgress, signal }: CreateBundleOptions,
 ): AsyncGenerator<readonly Digest[]> {
   const done = { objects: 0, bytes: 0 }
-  const walk = walkClosure(objects, roots, {
+  const walk = walkClosure(repository.objects, roots, {
     order: 'children-first',
+    memory: await newObjectMemory(repository),
     ...(signal === undefined ? {} : { signal }),
   })
   for await (const batch of walk) {

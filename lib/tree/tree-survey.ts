@@ -36,7 +36,7 @@ type Node = {
 }
 
 const batchCount = 256
-const batchBytes = 8 * 1024 * 1024
+const batchBytes = 1024 * 1024
 
 /**
  * Reads every distinct directory and header below a directory once, and nothing else.

@@ -1,11 +1,10 @@
-import { type ObjectMemory, SeenObjects } from '../../closure/seen-objects.js'
 import { CairnError, ObjectNotFoundError } from '../../errors.js'
 import type { Descriptor } from '../../object/descriptor.js'
 import type { Digest } from '../../object/digest.js'
 import type { ObjectReader } from '../../store/object-store.js'
-import type { PackStore } from '../../store/pack/pack-store.js'
 import { describeObject } from '../describe-object.js'
 import type { MountSet } from '../mount-set.js'
+import { newObjectMemory } from '../object-memory.js'
 import { resolveRef } from '../resolve-ref.js'
 import { rootsOfLog } from '../roots.js'
 import type { SessionRegistry } from '../session-registry.js'
@@ -83,13 +82,7 @@ async function closureCheck(
   rooms: CheckedRooms,
   options: ScanOptions,
 ): Promise<ClosureCheck> {
-  return new ClosureCheck(rooms.objects, await newMemory(rooms), options)
-}
-
-async function newMemory({ objects, config }: CheckedRooms): Promise<ObjectMemory> {
-  if (config.layout === 'loose') return new SeenObjects()
-  const { ObjectMarks } = await import('../gc/object-marks.js')
-  return new ObjectMarks((objects as PackStore).folder, 'read')
+  return new ClosureCheck(rooms.objects, await newObjectMemory(rooms), options)
 }
 
 type ReadRoots = {

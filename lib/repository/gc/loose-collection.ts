@@ -151,11 +151,10 @@ export class LooseCollection {
 // Remembers digests, and how much they are.
 class MetObjects implements ObjectMemory {
   readonly #seen = new SeenObjects()
-  readonly #digests = new Set<Digest>()
   #bytes = 0
 
   get count(): number {
-    return this.#digests.size
+    return this.#seen.count
   }
 
   get bytes(): number {
@@ -163,13 +162,12 @@ class MetObjects implements ObjectMemory {
   }
 
   has(digest: Digest): boolean {
-    return this.#digests.has(digest)
+    return this.#seen.has(digest)
   }
 
   add(descriptor: Descriptor): 'new' | 'same' | 'other' {
     const seen = this.#seen.add(descriptor)
     if (seen !== 'new') return seen
-    this.#digests.add(descriptor.digest)
     this.#bytes += descriptor.size + 1
     return seen
   }

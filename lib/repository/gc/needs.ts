@@ -1,6 +1,7 @@
-import { SeenObjects } from '../../closure/seen-objects.js'
 import type { Descriptor } from '../../object/descriptor.js'
-import type { ObjectReader } from '../../store/object-store.js'
+import type { ObjectStore } from '../../store/object-store.js'
+import type { StoreLayout } from '../config.js'
+import { newObjectMemory } from '../object-memory.js'
 import type { Root, RootOptions } from '../roots.js'
 import type { ObjectTally } from './gc-report.js'
 import { type RootRooms, RootWalk } from './root-walk.js'
@@ -15,7 +16,10 @@ export type Needs = {
 
 /** Tells what some roots need alone, and what the others share with them. */
 export async function needsOf(
-  rooms: RootRooms & { readonly objects: ObjectReader },
+  rooms: RootRooms & {
+    readonly objects: ObjectStore
+    readonly config: { readonly layout: StoreLayout }
+  },
   options: Pick<RootOptions, 'window' | 'now'> & {
     readonly signal?: AbortSignal | undefined
     readonly chooses: (root: Root) => boolean
@@ -23,7 +27,7 @@ export async function needsOf(
   },
 ): Promise<Needs> {
   const { chooses, others, ...common } = options
-  const memory = new SeenObjects()
+  const memory = await newObjectMemory(rooms)
   const rest = new RootWalk(rooms.objects, memory, {
     ...common,
     chooses: others,
@@ -33,7 +37,7 @@ export async function needsOf(
   const all = new Counted()
   const alone = new Counted()
   const chosen = { ...common, chooses, onProblem }
-  await new RootWalk(rooms.objects, new SeenObjects(), {
+  await new RootWalk(rooms.objects, await newObjectMemory(rooms), {
     ...chosen,
     onMet: batch => all.add(batch),
   }).walk(rooms)

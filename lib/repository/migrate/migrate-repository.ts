@@ -19,6 +19,7 @@ import { lockCollector } from '../gc/collector-lock.js'
 import type { RootRooms } from '../gc/root-walk.js'
 import { type LockOptions, withLock } from '../lock.js'
 import { runAlone } from '../lone-session.js'
+import { newObjectMemory } from '../object-memory.js'
 import type { RepositoryPaths } from '../repository-paths.js'
 import { listRoots } from '../roots.js'
 import type { RegisteredSession, SessionRegistry } from '../session-registry.js'
@@ -143,6 +144,7 @@ class Move {
     }
     const walk = walkClosure(from, roots, {
       order: 'children-first',
+      memory: await newObjectMemory({ objects: from, config: this.#parts.config }),
       // This is only about order: whatever is there is copied below, or cannot be read.
       onProblem: () => undefined,
     })
