@@ -8,7 +8,11 @@ import { batchesOf } from '../object/batches.js'
 import type { Descriptor, SubObjectTotals } from '../object/descriptor.js'
 import { totalsOf } from '../object/directory.js'
 import { DirectoryView } from '../object/directory-view.js'
-import { checkOneAlgorithm, maxMetadataBytes } from '../object/received-object.js'
+import {
+  checkOneAlgorithm,
+  maxMetadataBytes,
+  walkDependencies,
+} from '../object/received-object.js'
 import type { PackRecord } from '../store/pack/pack-format.js'
 import {
   codedSource,
@@ -97,7 +101,9 @@ function parse(
     return { below: () => applicationDependencies(application), totals }
   }
   const directory = new DirectoryView(payload, 'strict')
-  return { below: () => directory.dependencies(), totals: totalsOf(directory) }
+  // Read again when it is their turn: a segment has many directories.
+  const below = () => walkDependencies(type, payload, 'strict')
+  return { below, totals: totalsOf(directory) }
 }
 
 async function plainOf(

@@ -8,6 +8,7 @@ import {
 } from '../../object/digester.js'
 import {
   alignedFlag,
+  frameBytes,
   type PackPlace,
   type PackRecord,
   packHeaderBytes,
@@ -29,6 +30,7 @@ export type StreamedObject = PackRecord & {
 
 /** A part of a pack stream. */
 export type StreamedPart =
+  /** A segment: among its objects the order is free. */
   | { readonly kind: 'whole'; readonly objects: readonly StreamedObject[] }
   /** One object beyond 8 MiB, to be read before the next part is asked for. */
   | {
@@ -93,7 +95,13 @@ export async function* readPackFrom(
     const places = decodeSegmentTable(head, { start, aligned, where })
     total += places.length
     const segment = { bytes, base, end: start + head.length + header.payloadBytes }
-    yield* readSegment(segment, places, options)
+    const [first] = places
+    if (places.length === 1 && first !== undefined && first.storedSize > segmentBytes) {
+      yield* readLarge(segment, first, options)
+    } else {
+      yield* readWhole(segment, places, options)
+    }
+    await skipZeros(segment, segment.end, where)
   }
   // On disk the trailer follows, which says nothing new.
   if (!aligned && !(await bytes.hasEnded())) {
@@ -117,46 +125,37 @@ type Segment = {
   readonly end: number
 }
 
-async function* readSegment(
+async function* readLarge(
   segment: Segment,
+  place: PackPlace,
+  options: PackStreamOptions,
+): AsyncGenerator<StreamedPart> {
+  await skipZeros(segment, place.offset, options.where)
+  const large = new LargeReader(segment.bytes, place, options)
+  yield { kind: 'large', record: place, chunks: large }
+  await large.finish()
+}
+
+async function* readWhole(
+  { bytes, base, end }: Segment,
   places: readonly PackPlace[],
   options: PackStreamOptions,
 ): AsyncGenerator<StreamedPart> {
-  const { bytes, base, end } = segment
-  const [first] = places
-  if (first !== undefined && places.length === 1 && first.storedSize > segmentBytes) {
-    await skipZeros(segment, first.offset, options.where)
-    const large = new LargeReader(bytes, first, options)
-    yield { kind: 'large', record: first, chunks: large }
-    await large.finish()
-  } else {
-    const start = bytes.offset - base
-    const payloads = await bytes.take(end - start)
-    yield {
-      kind: 'whole',
-      objects: await wholeObjects({ payloads, start }, places, options),
-    }
-  }
-  await skipZeros(segment, end, options.where)
-}
-
-async function wholeObjects(
-  { payloads, start }: { payloads: Buffer; start: number },
-  places: readonly PackPlace[],
-  options: PackStreamOptions,
-): Promise<StreamedObject[]> {
+  const start = bytes.offset - base
+  const payloads = await bytes.take(end - start)
   const isCoded = places.some(({ codec }) => codec !== 'raw')
   const zstd = isCoded ? await options.zstd() : undefined
-  let filledTo = start
+  let filledTo = 0
   const objects = places.map(({ offset, ...record }) => {
-    checkZeros(payloads.subarray(filledTo - start, offset - start), options.where)
-    filledTo = offset + record.storedSize
-    const stored = payloads.subarray(offset - start, filledTo - start)
+    const at = offset - start
+    checkZeros(payloads.subarray(filledTo, at), options.where)
+    filledTo = at + record.storedSize
+    const stored = payloads.subarray(at, filledTo)
     checkStored(record, stored, zstd, options)
     return { ...record, stored }
   })
-  checkZeros(payloads.subarray(filledTo - start), options.where)
-  return objects
+  checkZeros(payloads.subarray(filledTo), options.where)
+  yield { kind: 'whole', objects }
 }
 
 /** Holds stored bytes against their checksum and their digest; throws CorruptObjectError. */
@@ -170,17 +169,27 @@ export function checkStored(
     throw corrupt(record.digest, 'its stored bytes do not have their checksum')
   }
   if (verify === 'checksums') return
+  compare(record.digest, digestOfStored(record, stored, zstd))
+}
+
+/** The digest that an object has whose stored bytes are in memory. */
+export function digestOfStored(
+  record: PackRecord,
+  stored: Buffer,
+  zstd: Zstd | undefined,
+): Digest {
   const algorithm = algorithmOf(record.digest)
+  const { type, size } = record
   if (record.codec === 'raw' || zstd === undefined) {
-    compare(record.digest, digestObject(algorithm, record.type, stored))
-    return
+    return digestObject(algorithm, type, stored)
   }
-  const digester = createObjectDigester(algorithm, record.type)
-  const range = { from: 0, to: record.size }
-  for (const plain of readFrames(codedSource(record, stored), zstd, range)) {
-    digester.update(plain)
-  }
-  compare(record.digest, digester.digest())
+  const frames = readFrames(codedSource(record, stored), zstd, { from: 0, to: size })
+  if (size <= frameBytes) return digestObject(algorithm, type, Buffer.concat([...frames]))
+  // A digester has memory of its own that is freed late: there must not be one for each
+  // small object.
+  const digester = createObjectDigester(algorithm, type)
+  for (const plain of frames) digester.update(plain)
+  return digester.digest()
 }
 
 /** A coded payload in memory. */

@@ -155,7 +155,7 @@ class SegmentDraft {
     this.#scratch.load(record.digest)
     const half = this.#halves[isAligned(record) ? 1 : 0]
     half.rows.add(this.#scratch.bytes, this.#scratch.length, record)
-    half.payloads.push(stored)
+    half.add(stored)
     this.#bytes += stored.length
   }
 
@@ -164,7 +164,7 @@ class SegmentDraft {
     if (plain.rows.count + last.rows.count === 0) return
     const head = encodeSegmentHead([plain.rows, last.rows], this.#bytes)
     // One chunk: a chunk for each object would cost more than copying it.
-    yield Buffer.concat([head, ...plain.payloads, ...last.payloads])
+    yield Buffer.concat([head, plain.bytes, last.bytes])
     for (const half of this.#halves) half.clear()
     this.#bytes = 0
   }
@@ -172,10 +172,29 @@ class SegmentDraft {
 
 class Half {
   readonly rows = new RecordRows()
-  payloads: Uint8Array[] = []
+  #buffer = Buffer.alloc(0)
+  #used = 0
+
+  /** The payloads back to back; lost with the next one that is added. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#used)
+  }
+
+  add(payload: Uint8Array): void {
+    const end = this.#used + payload.length
+    if (end > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(
+        Math.max(end, Math.min(2 * end, segmentBytes)),
+      )
+      this.#buffer.copy(larger, 0, 0, this.#used)
+      this.#buffer = larger
+    }
+    this.#buffer.set(payload, this.#used)
+    this.#used = end
+  }
 
   clear(): void {
     this.rows.clear()
-    this.payloads = []
+    this.#used = 0
   }
 }

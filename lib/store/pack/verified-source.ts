@@ -2,9 +2,9 @@ import { CorruptObjectError } from '../../errors.js'
 import { algorithmOf, type Digest } from '../../object/digest.js'
 import { createObjectDigester } from '../../object/digester.js'
 import type { ZstdSource } from './pack-payload.js'
-import { codedSource } from './pack-stream-reader.js'
+import { digestOfStored } from './pack-stream-reader.js'
 import type { SourceObject, StreamSource } from './pack-stream-writer.js'
-import { FrameChecker, readFrames } from './zstd-frames.js'
+import { FrameChecker } from './zstd-frames.js'
 
 /**
  * Gives objects in the form in which they are stored, each held against its digest: what
@@ -26,15 +26,16 @@ async function verify(object: SourceObject, zstd: ZstdSource): Promise<SourceObj
   if ('chunks' in object) {
     return { ...object, chunks: () => verifiedChunks(object, zstd) }
   }
-  const { digest, type, codec, size, stored } = object
-  const digester = createObjectDigester(algorithmOf(digest), type)
-  if (codec === 'raw') digester.update(stored)
-  else {
-    const coded = codedSource(object, Buffer.from(stored))
-    const range = { from: 0, to: size }
-    for (const plain of readFrames(coded, await zstd(), range)) digester.update(plain)
-  }
-  compare(digest, digester.digest())
+  const { digest, stored } = object
+  const codec = object.codec === 'raw' ? undefined : await zstd()
+  compare(
+    digest,
+    digestOfStored(
+      object,
+      Buffer.from(stored.buffer, stored.byteOffset, stored.length),
+      codec,
+    ),
+  )
   return object
 }
 
