@@ -112,16 +112,20 @@ const program = createProgram(readVersion(), async body => {
     context.output.warn(`${root} was not tidied up: ${problem.message}`)
   }
 })
-try {
-  await program.parseAsync(process.argv)
-} catch (error) {
-  if (!isHelpOrVersion(error)) {
-    // A wrong argument may stand before the flags that say how to report it.
-    const flags = {
-      ...(process.argv.includes('--json') && { json: true }),
-      ...program.opts<GlobalFlags>(),
+async function main(): Promise<void> {
+  try {
+    await program.parseAsync(process.argv)
+  } catch (error) {
+    if (!isHelpOrVersion(error)) {
+      // A wrong argument may stand before the flags that say how to report it.
+      const flags = {
+        ...(process.argv.includes('--json') && { json: true }),
+        ...program.opts<GlobalFlags>(),
+      }
+      const settings = settle(flags)
+      report(describeFailure(error, settings, interrupted.signal.reason), settings, error)
     }
-    const settings = settle(flags)
-    report(describeFailure(error, settings, interrupted.signal.reason), settings, error)
   }
 }
+
+void main()

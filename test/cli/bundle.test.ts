@@ -33,7 +33,7 @@ t.test('the bundled program does what the modules do', async t => {
 t.test('the bundle has every file that it starts as a thread', t => {
   const found = readdirSync(bundle).flatMap(name => {
     const text = readFileSync(join(bundle, name), 'utf8')
-    const places = text.matchAll(/new URL\("(?<path>\.[^"]+)", import\.meta\.url\)/g)
+    const places = text.matchAll(/new URL\("(?<path>\.[^"]+)", importMetaUrl\)/g)
     return [...places].map(place => place.groups?.['path'] ?? '')
   })
   t.ok(found.length > 2)
