@@ -11,10 +11,10 @@ import {
 export async function pull(
   context: CommandContext,
   place: TransferPlace,
-  { as }: TransferFlags,
+  { as, ...flags }: TransferFlags,
 ): Promise<void> {
   const repository = await context.repository()
-  await using remote = await openRemote(context, place.remote)
+  await using remote = await openRemote(context, place.remote, flags)
   await runTransfer(context, `pulling ${place.tag}`, remote, async progress =>
     pullTag(remote, repository, {
       tag: place.tag,

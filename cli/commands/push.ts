@@ -11,10 +11,10 @@ import {
 export async function push(
   context: CommandContext,
   place: TransferPlace,
-  { as }: TransferFlags,
+  { as, ...flags }: TransferFlags,
 ): Promise<void> {
   const repository = await context.repository()
-  await using remote = await openRemote(context, place.remote)
+  await using remote = await openRemote(context, place.remote, flags)
   await runTransfer(context, `pushing ${place.tag}`, remote, async progress =>
     pushTag(remote, repository, {
       ref: place.tag,

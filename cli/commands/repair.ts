@@ -85,9 +85,9 @@ async function openSources(
 async function openSource(context: CommandContext, place: string): Promise<OpenSource> {
   const url = await findRemoteUrl(context, place)
   if (url === undefined) return openFolder(context, place)
-  const { RemoteObjectStore } = await import('../../lib/remote/remote-object-store.js')
+  const { openUrl } = await import('./transfer.js')
   const { RemoteSource } = await import('../../lib/remote/remote-source.js')
-  const remote = new RemoteObjectStore(url)
+  const remote = await openUrl(context, url)
   return { source: new RemoteSource(remote), held: remote }
 }
 

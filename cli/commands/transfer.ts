@@ -7,7 +7,7 @@ import { objectMembers } from '../documents.js'
 import { counted, formatBytes } from '../text.js'
 
 /** What push and pull have in common. */
-export type TransferFlags = { readonly as?: string; readonly protocol: '1' }
+export type TransferFlags = { readonly as?: string; readonly protocol?: '1' }
 
 /** The remote's name or URL, and a tag. */
 export type TransferPlace = { readonly remote: string; readonly tag: string }
@@ -27,13 +27,26 @@ const readMilliseconds = 100
 export async function openRemote(
   context: CommandContext,
   remote: string,
+  flags: Pick<TransferFlags, 'protocol'> = {},
 ): Promise<RemoteObjectStore> {
   // No name of a remote holds a colon, every URL does, and needs no repository here.
   const url = remote.includes(':')
     ? parseRemoteUrl(remote)
     : (await (await context.repository()).remotes.get(remote)).url
+  return openUrl(context, url, flags)
+}
+
+/** Opens a remote by its URL, with what is known for its host; the caller disposes it. */
+export async function openUrl(
+  context: CommandContext,
+  url: URL,
+  { protocol }: Pick<TransferFlags, 'protocol'> = {},
+): Promise<RemoteObjectStore> {
   const authorization = await findAuthorization(context, url)
-  return new RemoteObjectStore(url, authorization === undefined ? {} : { authorization })
+  return new RemoteObjectStore(url, {
+    ...(authorization !== undefined && { authorization }),
+    ...(protocol === '1' && { protocol: 'version1' }),
+  })
 }
 
 async function findAuthorization(

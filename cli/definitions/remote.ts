@@ -282,7 +282,8 @@ function defineToken(program: Command, start: Start): void {
 }
 
 function protocolOption(): Option {
-  return new Option('--protocol <version>', 'transfer protocol')
-    .choices(['1'])
-    .default('1')
+  return new Option(
+    '--protocol <version>',
+    'transfer protocol (default: the best that both sides speak)',
+  ).choices(['1'])
 }

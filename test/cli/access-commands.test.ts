@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { cairn, cairnJson, cairnPath, startServer } from '../support/run-cairn.js'
@@ -61,6 +61,13 @@ t.test('a token lets its holder push and pull until it is revoked', async t => {
   t.equal((await cairn(['remote', 'tags', url], { repo, home })).code, 7)
   const env = { CAIRN_TOKEN: token }
   t.equal((await cairn(['remote', 'tags', url], { repo, home, env })).code, 0)
+  // What is missing is fetched with the same right.
+  rmSync(join(repo, 'objects'), { recursive: true })
+  mkdirSync(join(repo, 'objects'))
+  t.not((await cairn(['fsck'], { repo })).code, 0)
+  const repaired = await cairn(['repair', '--from', url], { repo, home, env })
+  t.equal(repaired.code, 0, repaired.stderr)
+  t.equal((await cairn(['fsck'], { repo })).code, 0)
   t.equal((await cairn(['token', 'revoke', 'ci', ...flags])).code, 0)
   t.equal((await cairn(['remote', 'tags', url], { repo, home, env })).code, 7)
   const listed = await cairnJson(['token', 'list', '--tokens', tokens])

@@ -51,6 +51,14 @@ t.test('push and pull carry a tag between repositories', async t => {
       `^pulling theirs …\npulling theirs: \\d+ references.*\n.*mine names ${digest}\n$`,
     ),
   )
+  const spoken = () => server.log().match(/\/v2\/pull/g)?.length ?? 0
+  const before = spoken()
+  t.ok(before > 0, 'the best protocol is spoken')
+  const fourth = join(folder, 'fourth')
+  await cairn(['init'], { repo: fourth })
+  const plain = await cairn(['pull', url, 'theirs', '--protocol', '1'], { repo: fourth })
+  t.equal(plain.code, 0, plain.stderr)
+  t.equal(spoken(), before, 'unless another is asked for')
   const again = await cairnJson(['pull', url, 'theirs', '--as', 'mine'], { repo: third })
   t.match(again, { upToDate: true, transferred: { objects: 0, bytes: 0 } })
   t.equal((await cairn(['cat', 'mine:run'], { repo: third })).stdout, '#!/bin/sh\n')
