@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Tool } from './tool.js'
 
-const program = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+const program = fileURLToPath(new URL('../bin/main.js', import.meta.url))
 const cairn = `${process.execPath} ${program}`
 
 /** This program, with the storage that `init` is told to make. */

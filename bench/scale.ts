@@ -32,7 +32,7 @@ type Work = {
   readonly perObject: boolean
 }
 
-const cairn = `${process.execPath} ${fileURLToPath(new URL('../cli/main.js', import.meta.url))}`
+const cairn = `${process.execPath} ${fileURLToPath(new URL('../bin/main.js', import.meta.url))}`
 const lookUp = fileURLToPath(new URL('scale-lookup.js', import.meta.url))
 
 const hasQuickCheck = execFileSync('bash', ['-c', `${cairn} fsck --help`]).includes(

@@ -21,7 +21,7 @@ const { values } = parseArgs({
     walk: { type: 'string', default: '10000' },
   },
 })
-const cairn = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+const cairn = fileURLToPath(new URL('../bin/main.js', import.meta.url))
 // What has no root is collected by containerd.
 const labels = new Map([['containerd.io/gc.root', 'bench']])
 const together = 64
