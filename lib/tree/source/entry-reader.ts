@@ -133,7 +133,7 @@ export class EntryReader {
       }
       throw changedError(place, `${known.change}, after it was stored by another name`)
     }
-    if (kind === 'symlink') return this.#readSymlink(place)
+    if (kind === 'symlink') return this.#readSymlink(place, seen)
     if (kind !== 'regular') return this.#readSpecial(place, kind)
     return seen.size > maxWholeBytes ? undefined : this.#readSmall(place, seen)
   }
@@ -205,16 +205,14 @@ export class EntryReader {
     cache.note(deviceOf(stat), { isBare: xattrs.length === 0 }, slot)
   }
 
-  #readSymlink(place: SourcePlace): ReadEntry {
-    let target = Buffer.alloc(0)
-    const lookAtIt = () => {
-      target = callAt(place, () => readlinkSync(place.path, { encoding: 'buffer' }))
-      return look(place)
-    }
-    const xattrTarget = this.#parts.symlinkXattrs ? place.path : undefined
-    const moment = this.see(place, lookAtIt, xattrTarget)
-    const header = this.addHeader(place, moment)
-    return { stat: moment.stat, bytes: 0, content: { kind: 'symlink', header, target } }
+  #readSymlink(place: SourcePlace, seen: BigIntStats): ReadEntry {
+    const target = callAt(place, () => readlinkSync(place.path, { encoding: 'buffer' }))
+    const xattrs = this.#parts.symlinkXattrs ? this.#readXattrs(place, place.path) : []
+    // Seen alike before and after: the target and the attributes belong together.
+    const change = describeChange(seen, look(place))
+    if (change !== undefined) throw changedError(place, change)
+    const header = this.addHeader(place, { stat: seen, xattrs })
+    return { stat: seen, bytes: 0, content: { kind: 'symlink', header, target } }
   }
 
   #readSpecial(
