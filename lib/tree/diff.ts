@@ -11,6 +11,7 @@ import type { ObjectReader } from '../store/object-store.js'
 import { getApplication } from '../store/typed-object.js'
 import { ordinalOfPath } from './entry-ordinals.js'
 import { describeEntries, type TreeEntry } from './list.js'
+import { type Pair, type Placed, pairByName } from './pair-by-name.js'
 import { PathTrail } from './path-trail.js'
 import { TreeExtras } from './tree-extras.js'
 import { rootEntry, type TreeNode } from './tree-path.js'
@@ -144,9 +145,7 @@ type Side = {
 type Sides = { readonly before: Side; readonly after: Side }
 
 // An entry with where it stands in walk order, or 0 where nothing is said by ordinal.
-type Placed = { readonly entry: DirectoryEntry; readonly ordinal: number }
 type Described = Placed & ComparedEntry
-type Pair = { readonly before: Placed | undefined; readonly after: Placed | undefined }
 type Frame = { readonly pairs: readonly Pair[]; index: number }
 
 const pairBatch = 512
@@ -327,7 +326,7 @@ class TreeComparison {
   async #children(pair: Pair): Promise<Pair[]> {
     const before = await this.#placedEntries('before', pair.before)
     const after = await this.#placedEntries('after', pair.after)
-    return mergeByName(before, after)
+    return pairByName(before, after)
   }
 
   async #placedEntries(
@@ -371,30 +370,6 @@ function nextPairs({ pairs, index }: Frame): readonly Pair[] {
 
 function hasFolder({ before, after }: Pair): boolean {
   return before?.entry.kind === 'directory' || after?.entry.kind === 'directory'
-}
-
-function mergeByName(befores: readonly Placed[], afters: readonly Placed[]): Pair[] {
-  const pairs: Pair[] = []
-  let one = 0
-  let other = 0
-  while (one < befores.length || other < afters.length) {
-    const before = befores[one]
-    const after = afters[other]
-    const order = compareNames(before, after)
-    pairs.push({
-      before: order <= 0 ? before : undefined,
-      after: order >= 0 ? after : undefined,
-    })
-    if (order <= 0) one++
-    if (order >= 0) other++
-  }
-  return pairs
-}
-
-function compareNames(one: Placed | undefined, other: Placed | undefined): number {
-  if (one === undefined) return 1
-  if (other === undefined) return -1
-  return Buffer.compare(one.entry.name, other.entry.name)
 }
 
 function objectOf(entry: DirectoryEntry): Digest | string | undefined {

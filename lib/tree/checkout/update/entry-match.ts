@@ -15,9 +15,10 @@ import type { ModificationTime } from '../../../object/modification-times.js'
 import { hasNativeCalls } from '../../../system/libc.js'
 import { findXattr, listXattrs } from '../../../system/xattr.js'
 import { resolveEntryKind } from '../../entry-kind.js'
+import type { Placed } from '../../pair-by-name.js'
 import type { OwnerMap } from '../owner-map.js'
 import type { ClockSpan } from './checkout-record.js'
-import type { Placed, TreeVersion } from './tree-version.js'
+import type { TreeVersion } from './tree-version.js'
 
 const fileFlags =
   constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY

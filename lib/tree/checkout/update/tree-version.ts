@@ -3,14 +3,12 @@ import type { DirectoryEntry } from '../../../object/directory.js'
 import type { ModificationTime } from '../../../object/modification-times.js'
 import { getApplication } from '../../../store/typed-object.js'
 import { countEntries, type EntriesBelow, ordinalOfPath } from '../../entry-ordinals.js'
+import type { Placed } from '../../pair-by-name.js'
 import { TreeExtras } from '../../tree-extras.js'
 import { resolveTreePath, rootEntry } from '../../tree-path.js'
 import type { TreeReader } from '../../tree-reader.js'
 import { surveyTree } from '../../tree-survey.js'
 import type { CheckoutPlan, TreeRoot } from '../checkout-plan.js'
-
-/** An entry with its place in the walk order of its application. */
-export type Placed = { readonly entry: DirectoryEntry; readonly ordinal: number }
 
 /** How a version is read. */
 export type VersionOptions = {

@@ -3,11 +3,12 @@ import { LocalChangesError } from '../../../errors.js'
 import type { HardLinkGroup } from '../../../object/hard-links.js'
 import { Bitmap } from '../../../store/bitmap.js'
 import type { DirectoryDescent } from '../../../system/directory-descent.js'
+import { type Pair, type Placed, pairByName } from '../../pair-by-name.js'
 import { PathTrail } from '../../path-trail.js'
 import { showPath } from '../../shown-path.js'
 import { makeSearchable } from '../remove-tree.js'
 import type { DiskEntry, EntryMatcher } from './entry-match.js'
-import type { Placed, TreeVersion } from './tree-version.js'
+import type { TreeVersion } from './tree-version.js'
 
 /** What an update has to do to a folder. */
 export type UpdatePlan = {
@@ -30,8 +31,6 @@ export type UpdateSources = {
   readonly force: boolean
   readonly signal: AbortSignal | undefined
 }
-
-type Pair = { readonly before: Placed | undefined; readonly after: Placed | undefined }
 
 /**
  * A folder on disk that is looked at.
@@ -310,28 +309,4 @@ export class UpdatePlanner {
 function findDisk(path: Buffer): DiskEntry | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   return stats && { path, stats }
-}
-
-function pairByName(befores: readonly Placed[], afters: readonly Placed[]): Pair[] {
-  const pairs: Pair[] = []
-  let one = 0
-  let other = 0
-  while (one < befores.length || other < afters.length) {
-    const before = befores[one]
-    const after = afters[other]
-    const order = compareNames(before, after)
-    pairs.push({
-      before: order <= 0 ? before : undefined,
-      after: order >= 0 ? after : undefined,
-    })
-    if (order <= 0) one++
-    if (order >= 0) other++
-  }
-  return pairs
-}
-
-function compareNames(one: Placed | undefined, other: Placed | undefined): number {
-  if (one === undefined) return 1
-  if (other === undefined) return -1
-  return Buffer.compare(one.entry.name, other.entry.name)
 }
