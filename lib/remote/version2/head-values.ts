@@ -1,7 +1,7 @@
 import type { CborValue } from '../../object/canonical-cbor.js'
 import { type Descriptor, decodeDescriptor } from '../../object/descriptor.js'
 import { type Digest, parseDigestBytes } from '../../object/digest.js'
-import { type HeadMembers, invalidTransfer } from './framed-head.js'
+import { type HeadMembers, invalidTransfer } from './transfer-head.js'
 
 /** Reads the members of a head one by one, and tells what was not read. */
 export class HeadValues {

@@ -3,8 +3,8 @@ import { type Descriptor, encodeDescriptor } from '../../object/descriptor.js'
 import { type Digest, digestBytes } from '../../object/digest.js'
 import { type Codec, codecs as knownCodecs } from '../../store/pack/pack-format.js'
 import { decodeDigestRow, encodeDigestRow } from './digest-row.js'
-import { decodeMembers, type HeadMembers, invalidTransfer } from './framed-head.js'
 import { HeadValues } from './head-values.js'
+import { decodeMembers, type HeadMembers, invalidTransfer } from './transfer-head.js'
 
 /** Bounds of one pull request. */
 export const pullLimits = {

@@ -12,7 +12,6 @@ import type { PullOptions, PullResult } from '../pull.js'
 import type { ReceiveResult } from '../receive-objects.js'
 import { adoptLeft } from './adopt-left.js'
 import { checkPublishedRoot } from './closure-errors.js'
-import { takeHead } from './framed-head.js'
 import type { HttpClient } from './http-client.js'
 import { cborType } from './media-types.js'
 import {
@@ -23,6 +22,7 @@ import {
   pullLimits,
 } from './pull-message.js'
 import { PackReceiver } from './receive-pack.js'
+import { takeHead } from './transfer-head.js'
 
 type Received = ReceiveResult & { readonly root: Descriptor }
 

@@ -3,8 +3,8 @@ import { type Descriptor, encodeDescriptor } from '../../object/descriptor.js'
 import { type Digest, digestBytes } from '../../object/digest.js'
 import { parseTagName, type TagName } from '../../object/tag-name.js'
 import { Bitmap } from '../../store/bitmap.js'
-import { type HeadMembers, invalidTransfer } from './framed-head.js'
 import { HeadValues } from './head-values.js'
+import { type HeadMembers, invalidTransfer } from './transfer-head.js'
 
 /** Bounds of the requests of a push. */
 export const pushLimits = {

@@ -10,10 +10,10 @@ import type { ProgressMeter } from '../progress-meter.js'
 import { describeRoot } from './describe-root.js'
 import { closureDifference, storedSource, wireSegmentBytes } from './difference.js'
 import { encodeDigestRow } from './digest-row.js'
-import { encodeHead } from './framed-head.js'
 import type { HttpClient } from './http-client.js'
 import { bytesType, jsonType, transferType } from './media-types.js'
 import { decodeBits, pushHeadMembers, pushLimits, type TagMove } from './push-message.js'
+import { encodeHead } from './transfer-head.js'
 
 /** What to push. */
 export type Push = {

@@ -12,13 +12,13 @@ import {
 } from '../../store/pack/pack-stream-writer.js'
 import { describeRoot } from './describe-root.js'
 import { closureDifference, storedSource, wireSegmentBytes } from './difference.js'
-import { encodeHead } from './framed-head.js'
 import {
   type PullAnswer,
   type PullRequest,
   pullAnswerMembers,
   type TransferPlan,
 } from './pull-message.js'
+import { encodeHead } from './transfer-head.js'
 
 /** How a pull is served. */
 export type ServePullOptions = {

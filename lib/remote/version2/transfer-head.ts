@@ -1,11 +1,17 @@
-import { crc32 } from 'node:zlib'
 import { InvalidObjectError } from '../../errors.js'
 import { type CborValue, decodeCbor, encodeCbor } from '../../object/canonical-cbor.js'
+import {
+  frameHead,
+  type HeadFrame,
+  takeFramedHead,
+} from '../../store/pack/framed-head.js'
 import type { StreamBytes } from '../../store/pack/stream-bytes.js'
 
-const magic = Buffer.from('cairntx2')
-const prefixBytes = magic.length + 4
-const maxHeadBytes = 1024 * 1024
+const frame: HeadFrame = {
+  magic: Buffer.from('cairntx2'),
+  maxBytes: 1024 * 1024,
+  name: 'transfer',
+}
 
 /** The members of a head: unsigned keys, ascending. */
 export type HeadMembers = ReadonlyMap<number, CborValue>
@@ -15,30 +21,14 @@ export type HeadMembers = ReadonlyMap<number, CborValue>
  * map in deterministic CBOR, u32 CRC-32 of everything before.
  */
 export function encodeHead(members: HeadMembers): Buffer {
-  const head = encodeCbor(members)
-  const prefix = Buffer.alloc(prefixBytes)
-  magic.copy(prefix)
-  prefix.writeUInt32LE(head.length, magic.length)
-  const crc = Buffer.alloc(4)
-  crc.writeUInt32LE(crc32(head, crc32(prefix)))
-  return Buffer.concat([prefix, head, crc])
+  return frameHead(frame, encodeCbor(members))
 }
 
 /** Takes a head off a stream; throws InvalidObjectError, ConnectionLostError. */
 export async function takeHead(bytes: StreamBytes, where: string): Promise<HeadMembers> {
-  const prefix = await bytes.take(prefixBytes)
-  const length = prefix.readUInt32LE(magic.length)
-  if (!prefix.subarray(0, magic.length).equals(magic)) {
-    throw invalidTransfer(where, 'it does not start as a transfer')
-  }
-  if (length > maxHeadBytes) {
-    throw invalidTransfer(where, `a head of ${length} bytes is beyond ${maxHeadBytes}`)
-  }
-  const head = await bytes.take(length)
-  const crc = (await bytes.take(4)).readUInt32LE(0)
-  if (crc32(head, crc32(prefix)) !== crc) {
-    throw invalidTransfer(where, 'its head does not have its checksum')
-  }
+  const head = await takeFramedHead(bytes, frame, problem =>
+    invalidTransfer(where, problem),
+  )
   return decodeMembers(head, where)
 }
 

@@ -17,9 +17,9 @@ import { StreamBytes } from '../../store/pack/stream-bytes.js'
 import type { KnownScope } from '../known-objects.js'
 import type { ReceiveResult } from '../receive-objects.js'
 import { checkPublishedRoot, incomplete } from './closure-errors.js'
-import { takeHead } from './framed-head.js'
 import { decodePushHead, type PushHead } from './push-message.js'
 import type { PackReceiver } from './receive-pack.js'
+import { takeHead } from './transfer-head.js'
 
 /** Whose upload, and of what. */
 export type UploadOwner = {

@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib'
 import { InvalidObjectError } from '../../errors.js'
 import { type CborValue, decodeCbor, encodeCbor } from '../../object/canonical-cbor.js'
 import {
@@ -8,6 +7,7 @@ import {
 } from '../../object/descriptor.js'
 import type { Digest } from '../../object/digest.js'
 import { findTagName, type TagName } from '../../object/tag-name.js'
+import { frameHead, type HeadFrame, takeFramedHead } from './framed-head.js'
 import {
   type PackStreamOptions,
   readPackFrom,
@@ -26,11 +26,12 @@ import { StreamBytes } from './stream-bytes.js'
  *   an unpadded pack stream that holds the closure of every root, children first
  */
 
-const magic = Buffer.from('cairnbd1')
-const prefixBytes = magic.length + 4
-
-/** Bytes of the largest head: some 100,000 roots and tags. */
-const maxBundleHeadBytes = 16 * 1024 * 1024
+const frame: HeadFrame = {
+  magic: Buffer.from('cairnbd1'),
+  // Some 100,000 roots and tags.
+  maxBytes: 16 * 1024 * 1024,
+  name: 'bundle',
+}
 
 /** What a bundle says of itself. */
 export type BundleHead = {
@@ -82,19 +83,7 @@ async function* readParts(
 }
 
 async function takeHead(bytes: StreamBytes, where: string): Promise<BundleHead> {
-  const prefix = await bytes.take(prefixBytes)
-  const length = prefix.readUInt32LE(magic.length)
-  if (!prefix.subarray(0, magic.length).equals(magic)) {
-    throw invalid(where, 'it does not start as a bundle')
-  }
-  if (length > maxBundleHeadBytes) {
-    throw invalid(where, `a head of ${length} bytes is beyond ${maxBundleHeadBytes}`)
-  }
-  const head = await bytes.take(length)
-  const crc = (await bytes.take(4)).readUInt32LE(0)
-  if (crc32(head, crc32(prefix)) !== crc) {
-    throw invalid(where, 'its head does not have its checksum')
-  }
+  const head = await takeFramedHead(bytes, frame, problem => invalid(where, problem))
   return decodeBundleHead(head, where)
 }
 
@@ -109,13 +98,7 @@ export function encodeBundleHead({ roots, tags }: BundleHead): Buffer {
       2,
       byName.map(({ name, root }) => [name, root]),
     )
-  const head = encodeCbor(members)
-  const prefix = Buffer.alloc(prefixBytes)
-  magic.copy(prefix)
-  prefix.writeUInt32LE(head.length, magic.length)
-  const crc = Buffer.alloc(4)
-  crc.writeUInt32LE(crc32(head, crc32(prefix)))
-  return Buffer.concat([prefix, head, crc])
+  return frameHead(frame, encodeCbor(members))
 }
 
 function decodeBundleHead(bytes: Buffer, where: string): BundleHead {

@@ -9,11 +9,6 @@ import {
   encodeDigestRow,
 } from '../../../lib/remote/version2/digest-row.js'
 import {
-  decodeMembers,
-  encodeHead,
-  takeHead,
-} from '../../../lib/remote/version2/framed-head.js'
-import {
   decodePullAnswer,
   decodePullRequest,
   encodePullRequest,
@@ -25,6 +20,11 @@ import {
   encodeBits,
   pushHeadMembers,
 } from '../../../lib/remote/version2/push-message.js'
+import {
+  decodeMembers,
+  encodeHead,
+  takeHead,
+} from '../../../lib/remote/version2/transfer-head.js'
 import { Bitmap } from '../../../lib/store/bitmap.js'
 import { StreamBytes } from '../../../lib/store/pack/stream-bytes.js'
 
