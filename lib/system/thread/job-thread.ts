@@ -32,7 +32,7 @@ type Running = { readonly worker: Worker; readonly ending: SharedFlag }
 
 /**
  * A thread that works off jobs in turn. Its file calls `serveJobs` with the same types, and
- * is listed in cli/bundle/make-bundle.ts.
+ * is listed in cli/packaging/make-bundle.ts.
  *
  * It starts with the first job, and keeps the process alive only while it has one. What a
  * job throws, `run` throws: errors keep class, fields and causes. When the thread dies, its
